@@ -1,0 +1,138 @@
+# What all rules share: the checked config and the lists that follow from it. No rules here.
+import csv
+import hashlib
+import json
+import sys
+from itertools import product as pairs
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import _calendar
+import _config
+import _predictors
+
+try:
+    config = _config.checked(
+        config, ROOT / "workflow" / "schemas" / "config.schema.yaml"
+    )
+except _config.ConfigError as error:
+    raise WorkflowError(str(error))
+
+
+def lib(*modules):
+    """Return a hash of shared modules, because Snakemake does not watch imports."""
+    code = b"".join((SCRIPTS / f"{name}.py").read_bytes() for name in sorted(modules))
+    return hashlib.sha256(code).hexdigest()[:8]
+
+
+def stations(path):
+    """Return the ids in the first column of a station table of the config."""
+    with open(_config.located(path, ROOT), newline="", encoding="utf-8") as lines:
+        return [row[0] for row in csv.reader(lines)][1:]
+
+
+# A study of a ready table starts at the model stage: see `table` in config/README.md.
+TABLE = config["table"]
+SIMULATED = config["archive"] == "simulated" and not TABLE
+SEASON = [f"{month:02d}" for month in config["months"]]
+YEARS = [str(year) for year in config["years"]]
+MONTHS = list(TABLE["maps"]) if TABLE else [f"{y}-{m}" for y, m in pairs(YEARS, SEASON)]
+TEST = [str(prefix) for prefix in config["split"]["test"]]
+TRAIN_YEARS = [year for year in YEARS if year not in TEST]
+YEAR = str(config["report"]["year"])
+PREDICTORS = list(TABLE["predictors"] if TABLE else _predictors.PREDICTORS)
+
+AREA = dict(
+    box=config["area"]["box"],
+    polygon=_config.located(config["area"]["polygon"], ROOT),
+)
+GAUGES = [] if TABLE else stations(config["rain"]["gauges"])
+SITES = [] if TABLE else stations(config["insitu"]["sites"])
+TILES = [] if TABLE else _calendar.tiles(*config["area"]["box"])
+
+MODIS = {"ndvi": "MOD13Q1", "lst": "MOD11A2", "et": "MOD16A2GF", "albedo": "MCD43A3"}
+
+
+def dates(variable, year):
+    """Return the first days of the composites that the months of `year` need."""
+    rules_of_time = _calendar.calendar(
+        variable, config["modis"]["assign"], config["modis"]["albedo_every"]
+    )
+    needed = set()
+    for month in SEASON:
+        needed |= set(_calendar.composites(f"{year}-{month}", **rules_of_time))
+    return sorted(needed)
+
+
+def granules(variable, days):
+    """Return the paths of the granules of `days`, without those that the archive lacks."""
+    product = MODIS[variable]
+    names = [f"{product}/{day}/{tile}" for day, tile in pairs(days, TILES)]
+    absent = config["modis"]["absent"]
+    return [f"resources/raw/modis/{name}.hdf" for name in names if name not in absent]
+
+
+def granules_of_year(wildcards):
+    return granules(wildcards.variable, dates(wildcards.variable, wildcards.year))
+
+
+def granules_starting_in(year):
+    """Return every granule of every product whose first day lies in `year`."""
+    return [
+        path
+        for variable in MODIS
+        for path in granules(
+            variable,
+            [
+                day
+                for studied in YEARS
+                for day in dates(variable, studied)
+                if str(day.year) == year
+            ],
+        )
+    ]
+
+
+def predictor_rasters(months):
+    """Return the rasters in which the predictors of `months` are found by band name."""
+    if TABLE:
+        return expand(TABLE["rasters"], month=months)
+    return ["results/interim/static.tif"] + expand(
+        "results/interim/{folder}/{month}.tif",
+        folder=_predictors.DYNAMIC.values(),
+        month=months,
+    )
+
+
+def figures():
+    """Return the figures of the page, in its order."""
+    if TABLE:
+        return ["fig08_maps", "fig03_scatter", "fig06_correlation", "fig07_importance"]
+    return [
+        f"fig08b_months_{YEAR}",
+        "fig01_study_area",
+        "fig03_scatter",
+        "fig06_correlation",
+        "fig07_importance",
+        f"fig08_products_{YEAR}",
+    ]
+
+
+def targets():
+    """Return what a plain `snakemake` makes."""
+    made = ["results/report/index.html"]
+    if not TABLE:
+        made += ["results/interim/rain.csv"]
+    if SIMULATED:
+        made += ["results/score/score.csv"]
+    return made + expand("results/maps/monthly/{month}.tif", month=MONTHS)
+
+
+wildcard_constraints:
+    year=r"\d{4}",
+    month=r"\d{4}-\d{2}(-\d{2})?",
+    variable="|".join(MODIS),

@@ -1,0 +1,79 @@
+# features: predictors and targets side by side in one table. No learning.
+if TABLE:
+
+    rule read_table:
+        input:
+            table=TABLE["samples"],
+        output:
+            samples="results/features/samples.parquet",
+        log:
+            "logs/read_table.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            columns=TABLE["columns"],
+            predictors=PREDICTORS,
+            where=TABLE["where"],
+        script:
+            "../scripts/read_table.py"
+
+else:
+
+    rule sample_stations:
+        input:
+            rasters=predictor_rasters(MONTHS),
+            grid=rules.define_grid.output.grid,
+            sites=_config.located(config["insitu"]["sites"], ROOT),
+        output:
+            samples="results/features/stations.parquet",
+        log:
+            "logs/sample_stations.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            lib=lib("_predictors", "_raster"),
+        script:
+            "../scripts/sample_stations.py"
+
+    rule sample_smci:
+        input:
+            rasters=predictor_rasters(MONTHS),
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+            sites=_config.located(config["insitu"]["sites"], ROOT),
+        output:
+            samples="results/features/smci.parquet",
+        log:
+            "logs/sample_smci.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            cells=config["samples"]["smci_cells"],
+            months_per_cell=config["samples"]["months_per_cell"],
+            station_distance=config["samples"]["station_distance"],
+            aspect=config["samples"]["aspect"],
+            seed=config["model"]["seed"],
+            lib=lib("_predictors", "_raster"),
+        script:
+            "../scripts/sample_smci.py"
+
+    rule join_samples:
+        input:
+            stations=rules.sample_stations.output.samples,
+            smci=rules.sample_smci.output.samples,
+            insitu="results/interim/insitu.csv",
+        output:
+            samples="results/features/samples.parquet",
+        log:
+            "logs/join_samples.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            min_lst=config["samples"]["min_lst"],
+            max_albedo=config["samples"]["max_albedo"],
+            lib=lib("_predictors"),
+        script:
+            "../scripts/join_samples.py"

@@ -1,0 +1,244 @@
+# interim: one product at a time, by months, on the one grid.
+if not TABLE:
+
+    rule define_grid:
+        input:
+            polygon=AREA["polygon"] or [],
+        output:
+            grid="results/interim/grid.tif",
+            lonlat="results/interim/lonlat.tif",
+        log:
+            "logs/define_grid.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            box=AREA["box"],
+            crs=config["grid"]["crs"],
+            resolution=config["grid"]["resolution"],
+            lib=lib("_raster"),
+        script:
+            "../scripts/define_grid.py"
+
+    rule index_modis:
+        input:
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            index="results/interim/modis_index.tif",
+        log:
+            "logs/index_modis.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_raster"),
+        script:
+            "../scripts/index_modis.py"
+
+    rule composite_modis:
+        input:
+            granules=granules_of_year,
+            grid=rules.define_grid.output.grid,
+            index=rules.index_modis.output.index,
+        output:
+            composites=expand(
+                "results/interim/{{variable}}/{{year}}-{month}.tif", month=SEASON
+            ),
+        log:
+            "logs/composite_modis/{variable}/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            assign=config["modis"]["assign"],
+            albedo_every=config["modis"]["albedo_every"],
+            qa=config["modis"]["qa"],
+            lib=lib("_calendar", "_granule", "_raster"),
+        script:
+            "../scripts/composite_modis.py"
+
+    rule derive_terrain:
+        input:
+            elevation=expand(
+                "resources/raw/dem/{tile}.hgt", tile=_config.degree_cells(AREA["box"])
+            ),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            terrain="results/interim/terrain.tif",
+        log:
+            "logs/derive_terrain.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            crs=config["terrain"]["crs"],
+            resolution=config["terrain"]["resolution"],
+            aggregate=config["terrain"]["aggregate"],
+            lib=lib("_raster"),
+        script:
+            "../scripts/derive_terrain.py"
+
+    rule derive_soil:
+        input:
+            sand="resources/raw/soil/sand_0-5cm_mean.tif",
+            silt="resources/raw/soil/silt_0-5cm_mean.tif",
+            clay="resources/raw/soil/clay_0-5cm_mean.tif",
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            soil="results/interim/soil.tif",
+        log:
+            "logs/derive_soil.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            awc=config["soil"]["awc"],
+            lib=lib("_raster"),
+        script:
+            "../scripts/derive_soil.py"
+
+    rule stack_static:
+        input:
+            soil=rules.derive_soil.output.soil,
+            terrain=rules.derive_terrain.output.terrain,
+        output:
+            static="results/interim/static.tif",
+        log:
+            "logs/stack_static.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_predictors", "_raster"),
+        script:
+            "../scripts/stack_static.py"
+
+    rule average_rain:
+        input:
+            stations=expand("resources/raw/rain/{{year}}/{gauge}.csv", gauge=GAUGES),
+        output:
+            totals="results/interim/rain/{year}.csv",
+        log:
+            "logs/average_rain/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=config["months"],
+            incomplete=config["rain"]["incomplete"],
+            min_share=config["rain"]["min_share"],
+        script:
+            "../scripts/average_rain.py"
+
+    # Fitted on the training years only, so that a year added to the end leaves the rain of all
+    # others as it was and no test year enters what the model learns from.
+    rule fit_variogram:
+        input:
+            totals=expand("results/interim/rain/{year}.csv", year=TRAIN_YEARS),
+        output:
+            variogram="results/interim/variogram.json",
+            scores="results/interim/rain_scores.csv",
+        log:
+            "logs/fit_variogram.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            crs=config["grid"]["crs"],
+            model=config["rain"]["model"],
+            lib=lib("_kriging"),
+        script:
+            "../scripts/fit_variogram.py"
+
+    rule krige_rain:
+        input:
+            totals=rules.average_rain.output.totals,
+            variogram=rules.fit_variogram.output.variogram,
+            grid=rules.define_grid.output.grid,
+        output:
+            rain=expand("results/interim/pre/{{year}}-{month}.tif", month=SEASON),
+        log:
+            "logs/krige_rain/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_kriging", "_raster"),
+        script:
+            "../scripts/krige_rain.py"
+
+    rule average_insitu:
+        input:
+            sites=_config.located(config["insitu"]["sites"], ROOT),
+            series=expand("resources/raw/insitu/{{year}}/{site}.csv", site=SITES),
+        output:
+            means="results/interim/insitu/{year}.csv",
+        log:
+            "logs/average_insitu/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=config["months"],
+            depth=config["insitu"]["depth"],
+            min_share=config["insitu"]["min_share"],
+            min_days=config["insitu"]["min_days"],
+            valid=config["insitu"]["valid"],
+            min_temperature=config["insitu"]["min_temperature"],
+        script:
+            "../scripts/average_insitu.py"
+
+    rule join_years:
+        input:
+            years=expand("results/interim/{{table}}/{year}.csv", year=YEARS),
+        output:
+            table="results/interim/{table}.csv",
+        log:
+            "logs/join_years/{table}.log",
+        wildcard_constraints:
+            table="rain|insitu",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        script:
+            "../scripts/join_years.py"
+
+    rule average_smci:
+        input:
+            pieces=[
+                "resources/raw/smci/SMCI_1km_{year}_10cm/north.nc",
+                "resources/raw/smci/SMCI_1km_{year}_10cm/south.nc",
+            ],
+        output:
+            months=expand("results/interim/smci/{{year}}-{month}.tif", month=SEASON),
+        log:
+            "logs/average_smci/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            box=AREA["box"],
+            lib=lib("_raster"),
+        script:
+            "../scripts/average_smci.py"
+
+    rule regrid_smc:
+        input:
+            months=expand("resources/raw/smc/SMC_{{year}}{month}.tif", month=SEASON),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            months=expand("results/interim/smc/{{year}}-{month}.tif", month=SEASON),
+        log:
+            "logs/regrid_smc/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            resampling=config["smc"]["resampling"],
+            lib=lib("_raster"),
+        script:
+            "../scripts/regrid_smc.py"
+
+    rule read_era5land:
+        input:
+            delivered="resources/raw/era5land/{year}.nc",
+        output:
+            months=expand("results/interim/era5land/{{year}}-{month}.tif", month=SEASON),
+        log:
+            "logs/read_era5land/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_raster"),
+        script:
+            "../scripts/read_era5land.py"

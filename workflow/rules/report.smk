@@ -1,0 +1,210 @@
+# report: figures with the numbers drawn in them, and the page people open. Nothing is learned here.
+NOTE = "simulated data" if SIMULATED else ""
+
+
+rule plot_scatter:
+    input:
+        predictions=rules.cross_validate.output.predictions,
+        metrics=rules.score_predictions.output.metrics,
+    output:
+        png="results/report/fig03_scatter.png",
+        pdf="results/report/fig03_scatter.pdf",
+        csv="results/report/fig03_scatter.csv",
+    log:
+        "logs/plot_scatter.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        note=NOTE,
+        unit=config["unit"],
+        lib=lib("_figures"),
+    script:
+        "../scripts/plot_scatter.py"
+
+
+rule plot_correlation:
+    input:
+        samples="results/features/samples.parquet",
+    output:
+        png="results/report/fig06_correlation.png",
+        pdf="results/report/fig06_correlation.pdf",
+        csv="results/report/fig06_correlation.csv",
+    log:
+        "logs/plot_correlation.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        predictors=PREDICTORS,
+        note=NOTE,
+        lib=lib("_figures"),
+    script:
+        "../scripts/plot_correlation.py"
+
+
+rule plot_importance:
+    input:
+        importance=rules.rank_predictors.output.importance,
+    output:
+        png="results/report/fig07_importance.png",
+        pdf="results/report/fig07_importance.pdf",
+        csv="results/report/fig07_importance.csv",
+    log:
+        "logs/plot_importance.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        note=NOTE,
+        unit=config["unit"],
+        lib=lib("_figures"),
+    script:
+        "../scripts/plot_importance.py"
+
+
+if TABLE:
+
+    rule plot_maps:
+        input:
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            samples="results/features/samples.parquet",
+        output:
+            png="results/report/fig08_maps.png",
+            pdf="results/report/fig08_maps.pdf",
+            csv="results/report/fig08_maps.csv",
+        log:
+            "logs/plot_maps.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            unit=config["unit"],
+            lib=lib("_figures"),
+        script:
+            "../scripts/plot_maps.py"
+
+else:
+
+    rule plot_study_area:
+        input:
+            static=rules.stack_static.output.static,
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+            sites=_config.located(config["insitu"]["sites"], ROOT),
+            gauges=_config.located(config["rain"]["gauges"], ROOT),
+        output:
+            png="results/report/fig01_study_area.png",
+            pdf="results/report/fig01_study_area.pdf",
+            csv="results/report/fig01_study_area.csv",
+        log:
+            "logs/plot_study_area.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            box=AREA["box"],
+            note=NOTE,
+            lib=lib("_figures", "_raster"),
+        script:
+            "../scripts/plot_study_area.py"
+
+    rule plot_products:
+        input:
+            maps=expand(
+                "results/maps/monthly/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            smci=expand(
+                "results/interim/smci/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            era5land=expand(
+                "results/interim/era5land/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            png=f"results/report/fig08_products_{YEAR}.png",
+            pdf=f"results/report/fig08_products_{YEAR}.pdf",
+            csv=f"results/report/fig08_products_{YEAR}.csv",
+        log:
+            "logs/plot_products.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            year=YEAR,
+            note=NOTE,
+            lib=lib("_figures", "_raster"),
+        script:
+            "../scripts/plot_products.py"
+
+    rule plot_months:
+        input:
+            maps=expand(
+                "results/maps/monthly/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            smci=expand(
+                "results/interim/smci/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            png=f"results/report/fig08b_months_{YEAR}.png",
+            pdf=f"results/report/fig08b_months_{YEAR}.pdf",
+            csv=f"results/report/fig08b_months_{YEAR}.csv",
+        log:
+            "logs/plot_months.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=[f"{YEAR}-{month}" for month in SEASON],
+            note=NOTE,
+            lib=lib("_figures", "_raster"),
+        script:
+            "../scripts/plot_months.py"
+
+
+if SIMULATED:
+
+    # The only rule that may read resources/truth.
+    rule score_truth:
+        input:
+            truth=expand("resources/truth/{month}.tif", month=MONTHS),
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            score="results/score/score.csv",
+        log:
+            "logs/score_truth.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            test=TEST,
+            lib=lib("_metrics", "_raster"),
+        script:
+            "../scripts/score_truth.py"
+
+
+rule build_page:
+    input:
+        figures=expand("results/report/{figure}.png", figure=figures()),
+        tables=expand("results/report/{figure}.csv", figure=figures()),
+        metrics=rules.score_predictions.output.metrics,
+        search=rules.tune_forest.output.search,
+        score=rules.score_truth.output.score if SIMULATED else [],
+        rain=[] if TABLE else "results/interim/rain_scores.csv",
+        maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+    output:
+        page="results/report/index.html",
+    log:
+        "logs/build_page.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        title=config["title"],
+        unit=config["unit"],
+        simulated=SIMULATED,
+        months=MONTHS,
+        lib=lib("_figures"),
+    script:
+        "../scripts/build_page.py"

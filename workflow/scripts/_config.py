@@ -1,0 +1,74 @@
+"""The config, checked against its schema before anything runs. Read by the Snakefile only."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from math import floor
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+
+class ConfigError(Exception):
+    """The config asks for something that does not exist; the message says what and the mend."""
+
+
+def checked(config: dict, schema: Path) -> dict:
+    """Return `config` with the schema's defaults filled in; name every fault at once."""
+    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    config = filled(deepcopy(dict(config)), rules)
+    faults = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=str)
+    if faults:
+        lines = [f"  {_where(f)}: {_why(f)}" for f in faults]
+        raise ConfigError(
+            "The config is not valid. All keys are explained in config/README.md.\n"
+            + "\n".join(lines)
+        )
+    west, south, east, north = config["area"]["box"]
+    if not (west < east and south < north):
+        raise ConfigError(
+            f"  area.box: expected west < east and south < north, found {config['area']['box']}"
+        )
+    return config
+
+
+def filled(value, rules: dict):
+    """Return `value` with the defaults of the schema where a key is not given."""
+    if not isinstance(value, dict):
+        return value
+    for key, rule in rules.get("properties", {}).items():
+        if key not in value and "default" in rule:
+            value[key] = deepcopy(rule["default"])
+        if key in value:
+            value[key] = filled(value[key], rule)
+    return value
+
+
+def _where(fault) -> str:
+    return ".".join(str(part) for part in fault.absolute_path) or "top level"
+
+
+def _why(fault) -> str:
+    if fault.validator == "additionalProperties":
+        known = fault.schema["properties"]
+        unknown = sorted(set(fault.instance) - set(known))
+        return f"no such key: {', '.join(unknown)}. Known here: {', '.join(sorted(known))}"
+    return fault.message
+
+
+def located(path: str | None, root: Path) -> str | None:
+    """Return a file of the config: as given if it exists from the working folder, else in `root`."""
+    if path is None or Path(path).is_absolute() or Path(path).exists():
+        return path
+    return str(root / path)
+
+
+def degree_cells(box: list[float]) -> list[str]:
+    """Return the names (N33E102) of the one-degree elevation cells that a box touches."""
+    west, south, east, north = box
+    return [
+        f"{'N' if lat >= 0 else 'S'}{abs(lat):02d}{'E' if lon >= 0 else 'W'}{abs(lon):03d}"
+        for lat in range(floor(south), -floor(-north))
+        for lon in range(floor(west), -floor(-east))
+    ]

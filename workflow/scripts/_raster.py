@@ -1,0 +1,138 @@
+"""The grid as one value, and the one way in which rasters lie on disk.
+
+Every raster is float32 with NaN as nodata unless said otherwise, tiled, compressed, with the
+name and the unit of each band. Files appear under their final name only when they are whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where cells lie: `height` rows from north to south, `width` columns from west to east."""
+
+    crs: CRS
+    transform: Affine
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, path: str) -> Grid:
+        """Return the grid of a raster file."""
+        with rasterio.open(path) as source:
+            return cls(source.crs, source.transform, source.width, source.height)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    def centres(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y (CRS units) of the cell centres, each shaped as the window."""
+        window = window or Window(0, 0, self.width, self.height)
+        rows = np.arange(window.row_off, window.row_off + window.height) + 0.5
+        cols = np.arange(window.col_off, window.col_off + window.width) + 0.5
+        cols, rows = np.meshgrid(cols, rows)
+        t = self.transform
+        return t.c + t.a * cols + t.b * rows, t.f + t.d * cols + t.e * rows
+
+    def blocks(self, rows: int = BLOCK) -> Iterator[Window]:
+        """Yield full-width strips of at most `rows` rows: what is held in memory at once."""
+        for top in range(0, self.height, rows):
+            yield Window(0, top, self.width, min(rows, self.height - top))
+
+
+@contextmanager
+def whole(path: str) -> Iterator[Path]:
+    """Yield a temporary path that becomes `path` only if the block ends without an error."""
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
+    try:
+        yield part
+        part.replace(final)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def created(
+    path: str,
+    grid: Grid,
+    bands: dict[str, str],
+    dtype: str = "float32",
+    nodata: float | None = np.nan,
+    **tags: str,
+) -> Iterator[rasterio.io.DatasetWriter]:
+    """Yield a raster open for writing; `bands` maps each band's name to its unit."""
+    profile = dict(
+        driver="GTiff",
+        dtype=dtype,
+        nodata=nodata,
+        count=len(bands),
+        crs=grid.crs,
+        transform=grid.transform,
+        width=grid.width,
+        height=grid.height,
+        tiled=True,
+        blockxsize=BLOCK,
+        blockysize=BLOCK,
+        compress="deflate",
+        predictor=3 if dtype.startswith("float") else 2,
+        zlevel=4,
+        bigtiff="if_safer",
+    )
+    with whole(path) as part, rasterio.open(part, "w", **profile) as target:
+        target.descriptions = tuple(bands)
+        target.units = tuple(bands.values())
+        target.update_tags(**tags)
+        for number, unit in enumerate(bands.values(), 1):
+            target.update_tags(number, units=unit)
+        yield target
+
+
+def write(path: str, grid: Grid, layers: dict[str, np.ndarray], units: dict[str, str], **tags):
+    """Write whole float32 layers, one band each, in the order of `layers`."""
+    with created(path, grid, {name: units[name] for name in layers}, **tags) as target:
+        for number, layer in enumerate(layers.values(), 1):
+            target.write(layer.astype("float32"), number)
+
+
+def read(path: str, band: str | int = 1, window: Window | None = None) -> np.ndarray:
+    """Return one band, by number or by name, float64 with NaN where nodata; shape of the window."""
+    with rasterio.open(path) as source:
+        number = band if isinstance(band, int) else source.descriptions.index(band) + 1
+        layer = source.read(number, window=window)
+        nodata = source.nodata
+    if np.issubdtype(layer.dtype, np.floating):
+        return layer.astype("float64")
+    layer = layer.astype("float64")
+    if nodata is not None:
+        layer[layer == nodata] = np.nan
+    return layer
+
+
+def inside(grid_file: str, window: Window | None = None) -> np.ndarray:
+    """Return True for the cells of the study area (1 in grid.tif), shaped as the window."""
+    with rasterio.open(grid_file) as source:
+        return source.read(1, window=window) == 1
+
+
+def lonlat(lonlat_file: str, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return longitude and latitude (degrees, float64) of the cell centres."""
+    with rasterio.open(lonlat_file) as source:
+        longitude, latitude = source.read(window=window)
+    return longitude, latitude
