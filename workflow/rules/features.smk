@@ -14,6 +14,9 @@ if TABLE:
             columns=TABLE["columns"],
             predictors=PREDICTORS,
             where=TABLE["where"],
+            years=config["years"],
+            months=config["months"],
+            lib=lib("_table"),
         script:
             "../scripts/read_table.py"
 

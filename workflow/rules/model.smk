@@ -12,6 +12,7 @@ rule split_samples:
         test=TEST,
         folds=config["model"]["folds"],
         seed=config["model"]["seed"],
+        lib=lib("_table"),
     script:
         "../scripts/split_samples.py"
 
@@ -32,7 +33,7 @@ rule tune_forest:
         grid=json.dumps(config["model"]["search"], sort_keys=True),
         design=config["model"]["search_design"],
         seed=config["model"]["seed"],
-        lib=lib("_forest"),
+        lib=lib("_forest", "_table"),
     script:
         "../scripts/tune_forest.py"
 
@@ -72,7 +73,7 @@ rule cross_validate:
     params:
         predictors=PREDICTORS,
         seed=config["model"]["seed"],
-        lib=lib("_forest"),
+        lib=lib("_forest", "_table"),
     script:
         "../scripts/cross_validate.py"
 
@@ -89,7 +90,7 @@ rule score_predictions:
     params:
         bootstrap=config["model"]["bootstrap"],
         seed=config["model"]["seed"],
-        lib=lib("_metrics"),
+        lib=lib("_metrics", "_table"),
     script:
         "../scripts/score_predictions.py"
 
@@ -108,6 +109,6 @@ rule rank_predictors:
     params:
         repeats=config["model"]["importance_repeats"],
         seed=config["model"]["seed"],
-        lib=lib("_forest"),
+        lib=lib("_forest", "_table"),
     script:
         "../scripts/rank_predictors.py"

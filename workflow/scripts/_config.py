@@ -58,7 +58,7 @@ def _why(fault) -> str:
 
 
 def located(path: str | None, root: Path) -> str | None:
-    """Return a file of the config: as given if it exists from the working folder, else in `root`."""
+    """Return a file of the config: from the working folder if it is there, else from `root`."""
     if path is None or Path(path).is_absolute() or Path(path).exists():
         return path
     return str(root / path)

@@ -1,0 +1,63 @@
+"""The random forest: how it is made from the search, and how it lies on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.ensemble import RandomForestRegressor
+
+from _log import UserError
+
+# The one class of a forest that skops does not know by itself.
+TRUSTED = ("sklearn.tree._tree.Tree",)
+OPTIONS = ("n_estimators", "max_depth", "max_features", "min_samples_leaf")
+
+
+def forest(options: dict, seed: int, threads: int = 1) -> RandomForestRegressor:
+    """Return an unfitted forest (E2-E4). The fit does not depend on the number of threads."""
+    return RandomForestRegressor(**options, random_state=seed, n_jobs=threads)
+
+
+def predict(model: RandomForestRegressor, rows: np.ndarray) -> np.ndarray:
+    """Return the mean of the trees, float64, one value a row.
+
+    One thread: with more, the order of the sum and so its last bits change from run to run.
+    """
+    model.set_params(n_jobs=1)
+    return model.predict(rows)
+
+
+def best(search: str) -> dict:
+    """Return the options of the row with rank 1 in search.csv."""
+    row = pd.read_csv(search).query("rank == 1").iloc[0]
+    depth = row["max_depth"]
+    return dict(
+        n_estimators=int(row["n_estimators"]),
+        max_depth=None if pd.isna(depth) else int(depth),
+        max_features=float(row["max_features"]),
+        min_samples_leaf=int(row["min_samples_leaf"]),
+    )
+
+
+def save(path, model: RandomForestRegressor, predictors: list[str]) -> None:
+    """Write the forest and the names of its predictors; loading them runs no code."""
+    skops.io.dump({"forest": model, "predictors": list(predictors)}, path)
+
+
+def load(path: str) -> tuple[RandomForestRegressor, list[str]]:
+    """Return the forest and its predictors' names; refuse a file with anything else in it."""
+    try:
+        foreign = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
+        if foreign:
+            raise UserError(
+                f"{path}: expected a scikit-learn forest, found {', '.join(foreign)}. "
+                "Delete the file and run again; do not load forests from elsewhere."
+            )
+        stored = skops.io.load(path, trusted=list(TRUSTED))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: expected a forest written by this workflow, found an unreadable file "
+            f"({error}). Delete it and run again."
+        ) from error
+    return stored["forest"], stored["predictors"]
