@@ -1,0 +1,53 @@
+# make demo   the whole chain on the simulated archive, then where to look
+# make test   the test suite        make lint   formatting and style
+# make bench  speed as ratios       make lock   requirements.txt, envs/ and config/README.md anew
+PYTHON ?= python3
+BIN := .venv/bin
+# The stamp carries the lock's checksum and is written last: an environment that is half
+# installed, or older than the lock, is made again.
+SUM := $(shell cksum requirements.txt | cut -d ' ' -f 1)
+STAMP := .venv/.complete-$(SUM)
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: demo test lint format bench lock
+
+demo: $(STAMP)
+	$(RUN) snakemake --cores all
+	@cat results/report/headline.txt
+
+test: $(STAMP)
+	$(RUN) pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check .
+	$(RUN) snakemake --lint
+
+format: $(STAMP)
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+	$(RUN) snakefmt .
+
+bench: $(STAMP)
+	$(RUN) python benchmarks/run.py
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	  -o requirements.txt requirements.in
+	python3 envs/from_lock.py
+	python3 workflow/schemas/describe.py
+
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) comes without venv. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	@if command -v uv >/dev/null; then \
+	  VIRTUAL_ENV=.venv uv pip install --require-hashes --no-deps -r requirements.txt; \
+	else \
+	  $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements.txt; \
+	fi
+	@touch $(STAMP)
