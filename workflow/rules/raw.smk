@@ -17,7 +17,7 @@ if SIMULATED:
             params:
                 **config["simulation"],
                 area=AREA["box"],
-                lib=lib("_archive", "_calendar", "_world"),
+                lib=lib("_archive", "_calendar", "_hdfeos", "_world"),
             script:
                 "../scripts/simulate_granules.py"
 
@@ -36,7 +36,7 @@ if SIMULATED:
         params:
             **config["simulation"],
             area=AREA["box"],
-            lib=lib("_world"),
+            lib=lib("_raster", "_world"),
         script:
             "../scripts/simulate_land.py"
 
@@ -76,6 +76,6 @@ if SIMULATED:
             **config["simulation"],
             area=AREA["box"],
             months=config["months"],
-            lib=lib("_world"),
+            lib=lib("_raster", "_world"),
         script:
             "../scripts/simulate_fields.py"
