@@ -60,7 +60,6 @@ if not TABLE:
                 "resources/raw/dem/{tile}.hgt", tile=_config.degree_cells(AREA["box"])
             ),
             grid=rules.define_grid.output.grid,
-            lonlat=rules.define_grid.output.lonlat,
         output:
             terrain="results/interim/terrain.tif",
         log:
