@@ -122,6 +122,7 @@ if not TABLE:
             months=config["months"],
             incomplete=config["rain"]["incomplete"],
             min_share=config["rain"]["min_share"],
+            lib=lib("_tables"),
         script:
             "../scripts/average_rain.py"
 
@@ -140,7 +141,7 @@ if not TABLE:
         params:
             crs=config["grid"]["crs"],
             model=config["rain"]["model"],
-            lib=lib("_kriging"),
+            lib=lib("_kriging", "_metrics", "_stations", "_tables"),
         script:
             "../scripts/fit_variogram.py"
 
@@ -156,7 +157,7 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            lib=lib("_kriging", "_raster"),
+            lib=lib("_kriging", "_raster", "_stations"),
         script:
             "../scripts/krige_rain.py"
 
@@ -177,6 +178,7 @@ if not TABLE:
             min_days=config["insitu"]["min_days"],
             valid=config["insitu"]["valid"],
             min_temperature=config["insitu"]["min_temperature"],
+            lib=lib("_stations", "_tables"),
         script:
             "../scripts/average_insitu.py"
 
@@ -191,6 +193,8 @@ if not TABLE:
             table="rain|insitu",
         conda:
             "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_tables"),
         script:
             "../scripts/join_years.py"
 
