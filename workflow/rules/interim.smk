@@ -122,7 +122,7 @@ if not TABLE:
             months=config["months"],
             incomplete=config["rain"]["incomplete"],
             min_share=config["rain"]["min_share"],
-            lib=lib("_tables"),
+            lib=lib("_table"),
         script:
             "../scripts/average_rain.py"
 
@@ -141,7 +141,7 @@ if not TABLE:
         params:
             crs=config["grid"]["crs"],
             model=config["rain"]["model"],
-            lib=lib("_kriging", "_metrics", "_stations", "_tables"),
+            lib=lib("_kriging", "_metrics", "_stations", "_table"),
         script:
             "../scripts/fit_variogram.py"
 
@@ -178,7 +178,7 @@ if not TABLE:
             min_days=config["insitu"]["min_days"],
             valid=config["insitu"]["valid"],
             min_temperature=config["insitu"]["min_temperature"],
-            lib=lib("_stations", "_tables"),
+            lib=lib("_stations", "_table"),
         script:
             "../scripts/average_insitu.py"
 
@@ -194,7 +194,7 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            lib=lib("_tables"),
+            lib=lib("_table"),
         script:
             "../scripts/join_years.py"
 

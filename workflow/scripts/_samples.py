@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import rasterio
+
 from _log import UserError
 
 # Before the predictors: who, when and where; x and y in the grid's CRS, lon and lat in degrees.

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from _log import UserError, log, log_to
 from _stations import read_sites
-from _tables import write_csv
+from _table import write_table
 
 SPIKE = 0.1  # m3/m3 from the median of five readings: rain steps stay, spikes do not
 STUCK_DAYS = 3  # a sub-daily sensor that repeats one value for so long is broken
@@ -156,7 +157,7 @@ def main(sites, series, means, year, months, depth, min_share, min_days, valid, 
             time_step(readings["time"]).total_seconds() / 60,
             ", ".join(f"{result[f'dropped_{rule}'].sum()} {rule}" for rule in RULES),
         )
-    write_csv(pd.concat(results, ignore_index=True), means)
+    write_table(pd.concat(results, ignore_index=True), means)
 
 
 if __name__ == "__main__":

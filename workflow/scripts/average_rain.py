@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from _log import UserError, log, log_to
-from _tables import write_csv
+from _table import write_table
 
 MM_PER_INCH = 25.4
 MISSING = 99.99
@@ -170,7 +171,7 @@ def main(stations, totals, year, months, incomplete, min_share):
             f"{month}: expected at least one gauge with {min_share:.0%} of its days, found none of "
             f"{len(stations)}. Add gauges, lower rain.min_share or set rain.incomplete to keep."
         )
-    write_csv(table, totals)
+    write_table(table, totals)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from _log import UserError, log, log_to
 from _raster import CRS, Affine, Grid, write
 

@@ -11,12 +11,13 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+from pykrige.ok import OrdinaryKriging
+
 from _kriging import Variogram, distances, fit, lags
 from _log import UserError, log, log_to
 from _metrics import bias, paired, r, rmse
 from _stations import projected
-from _tables import write_csv, write_text
-from pykrige.ok import OrdinaryKriging
+from _table import write_table, write_text
 
 
 def by_month(totals: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -127,7 +128,7 @@ def main(totals, variogram, scores, crs, model):
     comparison = scored(left_out(stations, values, curve))
     for row in comparison.itertuples():
         log.info("%s: R %.3f, RMSE %.1f mm, n %d", row.method, row.R, row.RMSE, row.n)
-    write_csv(comparison, scores)
+    write_table(comparison, scores)
 
 
 if __name__ == "__main__":

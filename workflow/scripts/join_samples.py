@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
 from _log import UserError, log, log_to
 from _predictors import PREDICTORS
-from _tables import write_parquet
+from _table import write_table
 
 PER_DEGREE = 120  # 30 arc seconds: the cells of SMCI
 PAPER = 9606  # samples in the paper (N6)
@@ -90,7 +91,7 @@ def main(stations, smci, insitu, samples, min_lst, max_albedo):
             f"{counted(loss)}. Look at the greatest number first."
         )
     kept = numbered(rows[loss == ""])
-    write_parquet(kept, samples)
+    write_table(kept, samples)
     log.info(
         "%d samples of %d sites in %d groups; %.0f SMCI cells would give the paper's %d (D5)",
         *(len(kept), kept["site"].nunique(), kept["group"].nunique()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from _log import UserError, log, log_to
-from _tables import write_text
+from _table import write_text
 
 
 def joined(texts: dict[str, str]) -> str:

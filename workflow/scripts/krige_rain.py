@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from _kriging import Variogram, dual, estimate
 from _log import UserError, log, log_to
 from _raster import Grid, created, inside

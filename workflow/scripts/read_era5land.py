@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 import xarray as xr
+
 from _log import UserError, log, log_to
 from _raster import CRS, Affine, Grid, write
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+
 from _log import UserError, log, log_to
 from _raster import Grid, created, inside, lonlat, read
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
 from _log import UserError, log, log_to
 from _predictors import PREDICTORS, STATIC
 from _raster import Grid, Window, inside, lonlat, read
 from _samples import KEYS, layers
 from _stations import projected, read_sites
-from _tables import write_parquet
+from _table import write_table
 
 MIN_VALID = 0.5  # share of the 250 m cells that a mean needs
 STRATA = ("DEM", "sand", "SMC")  # SMC is averaged over the months
@@ -238,7 +239,7 @@ def main(
         part["target"] = target[order, chosen]
         parts.append(part[used[:, order]])
     result = pd.concat(parts, ignore_index=True)
-    write_parquet(result, samples)
+    write_table(result, samples)
     log.info(
         "%d rows of %d SMCI cells with %.1f cells of the grid in each",
         *(len(result), len(chosen), members.size().mean() if len(chosen) else 0),

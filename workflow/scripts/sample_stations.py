@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
 from _log import UserError, log, log_to
 from _predictors import PREDICTORS
 from _raster import Grid, Window, inside, read
 from _samples import KEYS, layers
 from _stations import projected, read_sites
-from _tables import write_parquet
+from _table import write_table
 
 
 def cell_of(xy: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +61,7 @@ def main(rasters, grid, sites, samples, months):
             part[name] = memory[key]
         parts.append(part)
     result = pd.concat(parts, ignore_index=True)
-    write_parquet(result, samples)
+    write_table(result, samples)
     log.info("%d rows of %d sites in %d months", len(result), len(table), len(months))
 
 
