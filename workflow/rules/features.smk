@@ -35,7 +35,7 @@ else:
             "../../envs/soilmoisture.yaml"
         params:
             months=MONTHS,
-            lib=lib("_predictors", "_raster"),
+            lib=lib("_predictors", "_raster", "_samples", "_stations", "_table"),
         script:
             "../scripts/sample_stations.py"
 
@@ -59,7 +59,7 @@ else:
             station_distance=config["samples"]["station_distance"],
             aspect=config["samples"]["aspect"],
             seed=config["model"]["seed"],
-            lib=lib("_predictors", "_raster"),
+            lib=lib("_predictors", "_raster", "_samples", "_stations", "_table"),
         script:
             "../scripts/sample_smci.py"
 
@@ -77,6 +77,6 @@ else:
         params:
             min_lst=config["samples"]["min_lst"],
             max_albedo=config["samples"]["max_albedo"],
-            lib=lib("_predictors"),
+            lib=lib("_predictors", "_table"),
         script:
             "../scripts/join_samples.py"

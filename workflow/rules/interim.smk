@@ -121,6 +121,7 @@ if not TABLE:
             months=config["months"],
             incomplete=config["rain"]["incomplete"],
             min_share=config["rain"]["min_share"],
+            lib=lib("_table"),
         script:
             "../scripts/average_rain.py"
 
@@ -139,7 +140,7 @@ if not TABLE:
         params:
             crs=config["grid"]["crs"],
             model=config["rain"]["model"],
-            lib=lib("_kriging"),
+            lib=lib("_kriging", "_metrics", "_stations", "_table"),
         script:
             "../scripts/fit_variogram.py"
 
@@ -155,7 +156,7 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            lib=lib("_kriging", "_raster"),
+            lib=lib("_kriging", "_raster", "_stations"),
         script:
             "../scripts/krige_rain.py"
 
@@ -176,6 +177,7 @@ if not TABLE:
             min_days=config["insitu"]["min_days"],
             valid=config["insitu"]["valid"],
             min_temperature=config["insitu"]["min_temperature"],
+            lib=lib("_stations", "_table"),
         script:
             "../scripts/average_insitu.py"
 
@@ -190,6 +192,8 @@ if not TABLE:
             table="rain|insitu",
         conda:
             "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_table"),
         script:
             "../scripts/join_years.py"
 

@@ -1,0 +1,118 @@
+"""Ordinary kriging with one variogram for all months (S11, U25).
+
+Kriging is written in its dual form: the estimate is a sum of semivariances to the gauges plus a
+constant, so the small system of the gauges is solved once a month and a cell costs one product.
+A factor on the variogram cancels: totals may be kriged with the variogram of relative totals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+# Shapes over distance / range. Exponential and gaussian use PyKrige's practical range.
+SHAPES = {
+    "spherical": lambda u: np.where(u < 1, 1.5 * u - 0.5 * u**3, 1.0),
+    "exponential": lambda u: 1 - np.exp(-3 * u),
+    "gaussian": lambda u: 1 - np.exp(-((1.75 * u) ** 2)),
+}
+CHUNK = 65536  # points at once: what bounds the memory of `estimate`
+
+
+@dataclass(frozen=True)
+class Variogram:
+    """Semivariance over distance (m): 0 at zero, then nugget + psill * shape(distance / range)."""
+
+    model: str
+    nugget: float
+    psill: float
+    range: float
+
+    def __call__(self, distance: np.ndarray) -> np.ndarray:
+        rise = self.nugget + self.psill * SHAPES[self.model](distance / self.range)
+        return np.where(distance > 0, rise, 0.0)
+
+
+def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the distances between points (n, 2) and points (m, 2), shape (n, m)."""
+    return np.hypot(*(first[:, None, k] - second[None, :, k] for k in (0, 1)))
+
+
+def lags(stations: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return rows of mean distance (m), semivariance and number of pairs, one a lag bin.
+
+    `stations` is (n, 2) in metres, `values` (n, months) with NaN where missing. The pairs of all
+    months are pooled (per-month variograms of 12 gauges are unstable). Bins are equally wide up
+    to 70 % of the largest distance: beyond it few and only marginal gauges make the pairs.
+    """
+    first, second = np.triu_indices(len(stations), 1)
+    distance = distances(stations, stations)[first, second]
+    half = 0.5 * (values[first] - values[second]) ** 2
+    count = np.isfinite(half).sum(axis=1)
+    total = np.nansum(half, axis=1)
+    used = (count > 0) & (distance <= 0.7 * distance.max(initial=0.0))
+    if not used.any():
+        return np.empty((0, 3))
+    distance, total, count = distance[used], total[used], count[used]
+    bins = int(np.clip(len(distance) // 5, 1, 15))
+    number = np.minimum((distance / distance.max() * bins).astype(int), bins - 1)
+    pairs, summed, farness = (
+        np.bincount(number, w, minlength=bins) for w in (count, total, distance * count)
+    )
+    there = pairs > 0
+    return (
+        np.stack([farness, summed, pairs], 1)[there]
+        / np.stack([pairs, pairs, np.ones(bins)], 1)[there]
+    )
+
+
+def fit(table: np.ndarray, model: str) -> Variogram:
+    """Return the variogram nearest to a table of `lags`, weighted by pairs.
+
+    For a given range nugget and psill are linear, so non-negative least squares gives them and
+    only the range is searched: from the shortest lag to three times the longest.
+    """
+    distance, semivariance, pairs = table.T
+    if not semivariance.any():
+        return Variogram(model, 0.0, 1.0, float(distance.max()))
+    weight = np.sqrt(pairs)
+    best = (np.inf, None)
+    for reach in np.geomspace(distance.min(), 3 * distance.max(), 400):
+        design = np.stack([np.ones_like(distance), SHAPES[model](distance / reach)], 1)
+        (nugget, psill), misfit = nnls(design * weight[:, None], semivariance * weight)
+        if misfit < best[0]:
+            best = (misfit, Variogram(model, float(nugget), float(psill), float(reach)))
+    return best[1]
+
+
+def dual(stations: np.ndarray, values: np.ndarray, variogram: Variogram) -> np.ndarray:
+    """Return the dual weights (n + 1, months): one a station, and the constant in the last row.
+
+    A station without a value in a month has weight 0 there and takes no part in its system.
+    """
+    n = len(stations)
+    system = np.ones((n + 1, n + 1))
+    system[:n, :n] = variogram(distances(stations, stations))
+    system[n, n] = 0.0
+    weights = np.zeros((n + 1, values.shape[1]))
+    for month, value in enumerate(values.T):
+        there = np.flatnonzero(np.isfinite(value))
+        rows = np.append(there, n)
+        weights[rows, month] = np.linalg.solve(
+            system[np.ix_(rows, rows)], np.append(value[there], 0.0)
+        )
+    return weights
+
+
+def estimate(
+    points: np.ndarray, stations: np.ndarray, weights: np.ndarray, variogram: Variogram
+) -> np.ndarray:
+    """Return the kriged values (points, months) at `points` (m, 2) from `dual` weights."""
+    kriged = np.empty((len(points), weights.shape[1]))
+    for start in range(0, len(points), CHUNK):
+        part = slice(start, start + CHUNK)
+        near = variogram(distances(points[part], stations))
+        kriged[part] = near @ weights[:-1] + weights[-1]
+    return kriged

@@ -21,3 +21,15 @@ def write_table(table: pd.DataFrame, path: str) -> None:
         part.replace(final)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str) -> None:
+    """Write text that is ready, such as JSON; it appears under its name when complete."""
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(final)
+    finally:
+        part.unlink(missing_ok=True)
