@@ -21,6 +21,7 @@ for year in sorted({month[:4] for month in MONTHS}):
             screen=config["maps"]["screen"] and not TABLE,
             min_lst=config["samples"]["min_lst"],
             max_albedo=config["samples"]["max_albedo"],
+            unit=config["unit"],
             note="simulated" if SIMULATED else "",
             lib=lib("_forest", "_raster"),
         script:

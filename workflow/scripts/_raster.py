@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.windows import Window
@@ -48,6 +50,11 @@ class Grid:
         cols, rows = np.meshgrid(cols, rows)
         t = self.transform
         return t.c + t.a * cols + t.b * rows, t.f + t.d * cols + t.e * rows
+
+    def positions(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return fractional row and column of points in the grid's CRS; cell 0 spans 0 to 1."""
+        cols, rows = ~self.transform * (np.asarray(x), np.asarray(y))
+        return rows, cols
 
     def blocks(self, rows: int = BLOCK) -> Iterator[Window]:
         """Yield full-width strips of at most `rows` rows: what is held in memory at once."""
@@ -102,6 +109,33 @@ def created(
         for number, unit in enumerate(bands.values(), 1):
             target.update_tags(number, units=unit)
         yield target
+
+
+@contextmanager
+def cloud_optimized(
+    path: str, grid: Grid, bands: dict[str, str], **tags: str
+) -> Iterator[rasterio.io.DatasetWriter]:
+    """Yield a raster open for writing that becomes a Cloud-Optimized GeoTIFF with overviews.
+
+    The driver can only copy a finished raster, so the cells go to a temporary one first.
+    """
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".") as aside:
+        cells = Path(aside) / "cells.tif"
+        with created(str(cells), grid, bands, **tags) as target:
+            yield target
+        with whole(path) as part:
+            rasterio.shutil.copy(
+                cells,
+                part,
+                driver="COG",
+                blocksize=BLOCK,
+                compress="deflate",
+                predictor="floating_point",
+                overview_resampling="average",
+                bigtiff="if_safer",
+            )
 
 
 def write(path: str, grid: Grid, layers: dict[str, np.ndarray], units: dict[str, str], **tags):
