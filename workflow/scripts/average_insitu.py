@@ -4,8 +4,6 @@ A sensor in frozen soil reads only the liquid water, and a stuck or jumping one 
 readings go before the mean, and a month with too few of the rest is no target at all.
 """
 
-from __future__ import annotations
-
 import calendar
 from pathlib import Path
 

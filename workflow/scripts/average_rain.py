@@ -4,8 +4,6 @@ What the gauges say in a month is all that the map knows about rain, so a month 
 enough days, and days that the archive itself calls incomplete are left out.
 """
 
-from __future__ import annotations
-
 import calendar
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The pieces come in any number, order and direction of latitude, so they are put 
 coordinates; missing days never enter a sum, and integers are widened before they are added.
 """
 
-from __future__ import annotations
-
 import calendar
 from math import ceil, floor
 from pathlib import Path

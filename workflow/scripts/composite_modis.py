@@ -2,8 +2,6 @@
 albedo by their mean, each composite counting for the days it shares with the month.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The one grid of all maps: where its cells lie and which are mapped (S1, S3, U1, U2)."""
 
-from __future__ import annotations
-
 import _raster
 import numpy as np
 import rasterio.crs

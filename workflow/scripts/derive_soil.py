@@ -1,7 +1,5 @@
 """Texture of the topsoil and the water it can hold, at every map cell (S9, E1, U9, D3)."""
 
-from __future__ import annotations
-
 import _raster
 import numpy as np
 import rasterio

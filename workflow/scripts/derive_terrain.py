@@ -4,8 +4,6 @@ Slope and aspect are computed in metres at about the resolution of the elevation
 brought to the map: a slope of 250 m cells would be too gentle, one in degrees of arc wrong.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ One variogram for all months: twelve gauges make 66 pairs, too few for a month o
 scores are the evaluation of interpolation methods that the paper mentions and does not show.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 

@@ -4,8 +4,6 @@ The warpers' approximate transforms move 7 % of the cells by one pixel. The 250 
 1 km grids nest 1:2:4, so one index of 250 m rows and columns serves all products.
 """
 
-from __future__ import annotations
-
 import _raster
 import numpy as np
 from _log import log, log_to

@@ -4,8 +4,6 @@ Rows of both sources pass the same screen (S17), and rows of one 30-arc-second c
 (U15), so that no fold tests at a place it has learned from.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

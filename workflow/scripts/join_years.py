@@ -1,7 +1,5 @@
 """One table of all years from the tables of the years, so that a new year adds rows only."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from _log import UserError, log, log_to

@@ -1,7 +1,5 @@
 """Monthly rain between the gauges, by ordinary kriging onto the grid (S11, U25)."""
 
-from __future__ import annotations
-
 import json
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Monthly ERA5-Land soil moisture of the top 7 cm, for comparison only (S25, C19, U27)."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """The background soil moisture SMC (0.05 degree) on the grid (S12, U17, A10)."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The cells are drawn at random from all that lie wholly in the study area and awa
 in proportion to how common their elevation, sand and background soil moisture are.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Predictors at the sites: those of the 250 m cell in which each site stands (S15)."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

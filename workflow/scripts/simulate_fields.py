@@ -4,8 +4,6 @@ SMCI (S14) is a smoothed, damped truth with errors of its own, SMC (S12) a coars
 ERA5-Land shares part of SMCI's error, as a parent of it would.
 """
 
-from __future__ import annotations
-
 from calendar import monthrange
 from datetime import date
 

@@ -4,8 +4,6 @@ Each is cut from its tile to what the area needs, in native pixels and stored in
 the gaps, flags, special codes and unflagged faults on which real archives test a reader.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta

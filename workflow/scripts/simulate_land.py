@@ -4,8 +4,6 @@ The soil map is smoother than the soil and knows it only in part; its three frac
 one by one, so they do not sum to 1000 g/kg exactly.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import _raster

@@ -1,7 +1,5 @@
 """Soil and terrain in one file: the predictors that do not change from month to month (S9, S10)."""
 
-from __future__ import annotations
-
 from _log import log, log_to
 from _predictors import STATIC, UNITS
 from _raster import Grid, created, read
