@@ -21,7 +21,11 @@ def meant() -> tuple[list[str], list[str]]:
 
 def locked() -> dict[str, str]:
     """Return {package: version} of the lock for Linux and the Python of the environments."""
-    there = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "sys_platform": "linux"}
+    there = {
+        "python_version": PYTHON,
+        "python_full_version": f"{PYTHON}.0",
+        "sys_platform": "linux",
+    }
     versions = {}
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         if re.match(r"[A-Za-z0-9]", line):

@@ -2,17 +2,29 @@
 
 import logging
 
-import average_rain
 import numpy as np
 import pandas as pd
 import pytest
-from _log import UserError
-from average_rain import monthly_total, read_gsod, totals_of, usable
-from conftest import SHARED
 from hypothesis import given
 from hypothesis import strategies as st
 
-COLUMNS = "STATION DATE LATITUDE LONGITUDE ELEVATION NAME TEMP PRCP PRCP_ATTRIBUTES FRSHTT".split()
+import average_rain
+from _log import UserError
+from average_rain import monthly_total, read_gsod, totals_of, usable
+from conftest import SHARED
+
+COLUMNS = [
+    "STATION",
+    "DATE",
+    "LATITUDE",
+    "LONGITUDE",
+    "ELEVATION",
+    "NAME",
+    "TEMP",
+    "PRCP",
+    "PRCP_ATTRIBUTES",
+    "FRSHTT",
+]
 
 
 def gsod(folder, rain, flags, year=2010, month=6, station="56079099999", name=None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zipfile import BadZipFile
+
 import numpy as np
 import pandas as pd
 import skops.io
@@ -55,7 +57,7 @@ def load(path: str) -> tuple[RandomForestRegressor, list[str]]:
                 "Delete the file and run again; do not load forests from elsewhere."
             )
         stored = skops.io.load(path, trusted=list(TRUSTED))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(
             f"{path}: expected a forest written by this workflow, found an unreadable file "
             f"({error}). Delete it and run again."

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _log import UserError, log, log_to
-from _raster import Grid, created, inside
 from pyproj import Transformer
 from rasterio.windows import Window, bounds
+
+from _log import UserError, log, log_to
+from _raster import Grid, created, inside
 
 BANDS = {"DEM": "m", "slope": "degree", "aspect": "degree"}
 VOID = -32768

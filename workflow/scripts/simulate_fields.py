@@ -4,15 +4,9 @@ SMCI (S14) is a smoothed, damped truth with errors of its own, SMC (S12) a coars
 ERA5-Land shares part of SMCI's error, as a parent of it would.
 """
 
-from calendar import monthrange
-from datetime import date
-
-import _raster
-import _world
-import h5netcdf
 import numpy as np
-from _log import log, log_to
-from rasterio.transform import from_origin
+
+import _world
 
 MISSING = -999  # of SMCI
 

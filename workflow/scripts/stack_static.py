@@ -1,9 +1,10 @@
 """Soil and terrain in one file: the predictors that do not change from month to month (S9, S10)."""
 
+from numpy import count_nonzero, isfinite
+
 from _log import log, log_to
 from _predictors import STATIC, UNITS
 from _raster import Grid, created, read
-from numpy import count_nonzero, isfinite
 
 TERRAIN = ("DEM", "slope", "aspect")
 

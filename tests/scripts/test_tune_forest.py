@@ -1,0 +1,79 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+
+from _forest import best
+from tune_forest import main, search
+
+GRID = {
+    "n_estimators": [8],
+    "max_depth": [1, None],
+    "max_features": [1.0],
+    "min_samples_leaf": [1, 30],
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3)).astype("float32")
+    y = np.sin(2 * x[:, 0]) + 0.1 * rng.normal(size=120)
+    return x, y, np.arange(120) % 4
+
+
+def test_search_agrees_with_scikit_learns_grid_search(data):
+    """Folds of equal size: the pooled RMSE is the root of the mean of the folds' MSE."""
+    x, y, fold = data
+    ours = search(x, y, fold, GRID, seed=5, threads=1)
+    reference = GridSearchCV(
+        RandomForestRegressor(random_state=5),
+        GRID,
+        cv=PredefinedSplit(fold),
+        scoring="neg_mean_squared_error",
+        refit=False,
+    ).fit(x, y)
+    expected = np.sort(np.sqrt(-reference.cv_results_["mean_test_score"]))
+    np.testing.assert_allclose(ours["rmse"], expected, rtol=1e-12)
+    assert ours["rank"].tolist() == [1, 2, 3, 4]
+    assert ours.loc[0, "min_samples_leaf"] == 1 and np.isnan(ours.loc[0, "max_depth"])
+
+
+def test_the_number_of_threads_changes_nothing(data):
+    x, y, fold = data
+    one, two = (search(x, y, fold, GRID, seed=5, threads=n) for n in (1, 2))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_test_years_never_enter_the_search(tmp_path, data):
+    x, y, fold = data
+    table = pd.DataFrame(x, columns=list("abc")).assign(target=y, sample=range(120))
+    folds = pd.DataFrame({"sample": range(120), "split": "train", "random_cv": fold})
+    folds.loc[100:, "split"] = "test"
+    found = []
+    for spoiled in (False, True):
+        if spoiled:
+            table.loc[100:, "target"] += 100
+        table.to_parquet(tmp_path / "samples.parquet")
+        folds.to_parquet(tmp_path / "folds.parquet")
+        main(
+            samples=tmp_path / "samples.parquet",
+            folds=tmp_path / "folds.parquet",
+            search_file=tmp_path / "search.csv",
+            predictors=list("abc"),
+            grid=json.dumps(GRID),
+            design="random_cv",
+            seed=1,
+            threads=1,
+        )
+        found.append((tmp_path / "search.csv").read_bytes())
+    assert found[0] == found[1]
+    assert best(tmp_path / "search.csv") == {
+        "n_estimators": 8,
+        "max_depth": None,
+        "max_features": 1.0,
+        "min_samples_leaf": 1,
+    }

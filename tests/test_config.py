@@ -1,0 +1,154 @@
+"""The config: what it promises, what it refuses, and the lists that follow from it."""
+
+import re
+import sys
+from datetime import date
+
+import pytest
+import yaml
+
+import _calendar
+import _config
+from conftest import ROOT, parsed_rules, snakemake
+
+sys.path.insert(0, str(ROOT / "workflow" / "schemas"))
+sys.path.insert(0, str(ROOT / "envs"))
+
+import describe
+import from_lock
+
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+SMALL = {"years": [2010], "months": [5], "area": {"box": [102.0, 33.6, 102.7, 34.19]}}
+
+
+def keys(rules, path=()):
+    for key, rule in rules.get("properties", {}).items():
+        yield (*path, key), rule
+        yield from keys(rule, (*path, key))
+
+
+def test_schema_is_strict_everywhere_and_explains_every_key():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert schema["additionalProperties"] is False
+    for path, rule in keys(schema):
+        assert rule.get("description"), path
+        if "properties" in rule:
+            assert rule["additionalProperties"] is False, path
+
+
+def test_readme_of_the_config_is_current():
+    assert (ROOT / "config" / "README.md").read_text() == describe.page(), "run `make lock`"
+
+
+def test_conda_environments_have_the_versions_of_the_lock():
+    for name, text in from_lock.environments().items():
+        assert (ROOT / "envs" / name).read_text() == text, "run `make lock`"
+
+
+def test_every_meant_package_is_locked_with_a_hash_and_no_index_is_named():
+    lock = (ROOT / "requirements.txt").read_text()
+    for name in [*from_lock.meant()[0], *from_lock.meant()[1]]:
+        assert re.search(rf"^{re.escape(name)}==[^\n]*\\\n\s+--hash=sha256:", lock, re.M), name
+    assert "://" not in lock and "index" not in lock
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_config_is_valid(path):
+    config = DEFAULT | yaml.safe_load(path.read_text())
+    assert _config.checked(config, SCHEMA)["years"]
+
+
+def test_defaults_are_filled_in_at_every_depth():
+    config = _config.checked(SMALL, SCHEMA)
+    assert config["model"]["search"]["min_samples_leaf"] == [1, 5]
+    assert config["archive"] == "files" and config["table"] is None
+    assert SMALL.keys() == {"years", "months", "area"}, "the given config is left alone"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"yeers": [2010]}, "top level: no such key: yeers. Known here:"),
+        ({"modis": {"qa": "none"}}, "modis.qa: 'none' is not one of ['recommended', 'paper']"),
+        (
+            {"modis": {"absent": ["MOD13Q1.A2009"]}},
+            "modis.absent.0: 'MOD13Q1.A2009' does",
+        ),
+        ({"grid": {"resolution": -1}}, "grid.resolution: -1 is less than"),
+        ({"months": [13]}, "months.0: 13 is greater than the maximum of 12"),
+        ({"area": {"box": [103, 33, 102, 34]}}, "area.box: expected west < east"),
+        ({"area": {"box": [102, 33]}}, "area.box: [102, 33] is too short"),
+        ({"table": {"samples": "a.csv"}}, "table: 'rasters' is a required property"),
+    ],
+)
+def test_a_wrong_config_is_refused_with_the_place_and_the_reason(change, message):
+    with pytest.raises(_config.ConfigError) as error:
+        _config.checked({**SMALL, **change}, SCHEMA)
+    assert message in str(error.value)
+    assert "config/README.md" in str(error.value) or "found" in str(error.value)
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(_config.ConfigError) as error:
+        _config.checked({**SMALL, "yeers": 1, "months": [0]}, SCHEMA)
+    assert "yeers" in str(error.value) and "months.0" in str(error.value)
+
+
+def test_a_typo_stops_snakemake_with_the_message_and_no_traceback(tmp_path):
+    (tmp_path / "mine.yaml").write_text("yeers: [2010]\n")
+    ended = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml", check=False)
+    assert ended.returncode != 0
+    assert "no such key: yeers. Known here:" in ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+def test_files_of_the_config_are_found_here_or_in_the_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.csv").write_text("")
+    assert _config.located("here.csv", ROOT) == "here.csv"
+    assert _config.located("config/gauges.csv", ROOT) == str(ROOT / "config/gauges.csv")
+    assert _config.located(None, ROOT) is None
+
+
+def test_elevation_cells_of_the_published_box_are_72():
+    """datasets.md 4.1: N27..N35 x E097..E104."""
+    cells = _config.degree_cells([97.34, 27.96, 104.75, 35.58])
+    assert len(cells) == 72 and cells[0] == "N27E097" and cells[-1] == "N35E104"
+    assert _config.degree_cells([-0.5, -0.5, 0.5, 0.5]) == [
+        "S01W001",
+        "S01E000",
+        "N00W001",
+        "N00E000",
+    ]
+    assert _config.degree_cells([102, 33, 103, 34]) == ["N33E102"]
+
+
+def test_the_composites_of_a_year_are_the_ones_its_months_need():
+    """datasets.md 1.5: 23 eight-day composites overlap May-October, 24 in leap years."""
+    rules = parsed_rules()
+    for year, count in ((2010, 23), (2012, 24)):
+        made = [str(path) for path in rules[f"simulate_granules_{year}"].output]
+        assert sum("/MOD11A2/" in path for path in made) == count
+        assert sum("/MOD16A2GF/" in path for path in made) == count
+    made = [str(path) for path in rules["simulate_granules_2012"].output]
+    assert not any("MOD13Q1/2012-04-22" in path for path in made), "7 days in May are too few (U5)"
+    assert not any("MCD43A3/2012-07-03" in path for path in made), "named under modis.absent"
+
+
+def test_published_gauges_are_table_2():
+    lines = (ROOT / "config" / "gauges.csv").read_text().splitlines()[1:]
+    assert len(lines) == 12
+    elevations = [float(line.split(",")[-1]) for line in lines]
+    assert round(sum(elevations) / 12) == 3186, "T2: mean elevation"
+    assert all(re.match(r"56\d{3}099999,", line) for line in lines)
+
+
+def test_a_month_without_composites_is_impossible():
+    for variable in ("ndvi", "lst", "et", "albedo"):
+        calendar = _calendar.calendar(variable, "overlap", 8)
+        for month in ("2009-01", "2012-02", "2018-12"):
+            assert _calendar.composites(month, **calendar)
+    assert date(2011, 12, 19) in _calendar.composites(
+        "2012-01", every=16, restart=False, assign="overlap", least=1
+    ), "the last 16-day composite of a year runs into January"

@@ -1,0 +1,188 @@
+"""The architecture as tests: nothing runs, the workflow is only parsed."""
+
+import ast
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, parsed_rules
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+STAGES = ["raw", "interim", "features", "model", "maps", "report"]
+FOLDERS = {
+    "raw": ("resources/raw/", "resources/truth/"),
+    "report": ("results/report/", "results/score/"),
+} | {stage: (f"results/{stage}/",) for stage in STAGES[1:-1]}
+RULES = {**parsed_rules(), **parsed_rules("config/cookfarm.yaml")}
+JOBS = sorted(name for name in RULES if name != "all")
+MODULES = sorted(SCRIPTS.glob("_*.py"))
+PROGRAMS = sorted(SCRIPTS.glob("[a-z]*.py"))
+
+
+def script_of(rule) -> Path:
+    return (Path(str(rule.snakefile)).parent / rule.script).resolve()
+
+
+def stage_of(rule) -> str:
+    return Path(str(rule.snakefile)).stem
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported(path: Path) -> set[str]:
+    """Return the shared modules that a file imports."""
+    names = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name and name.startswith("_") and not name.startswith("__")}
+
+
+def footer(path: Path) -> ast.If:
+    return tree_of(path).body[-1]
+
+
+def used(path: Path) -> set[tuple[str, str]]:
+    """Return the (section, name) pairs of `snakemake.<section>.<name>` in a script."""
+    pairs = set()
+    for node in ast.walk(tree_of(path)):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Attribute)
+            and isinstance(node.value.value, ast.Name)
+            and node.value.value.id == "snakemake"
+        ):
+            pairs.add((node.value.attr, node.attr))
+    return pairs
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_rule_script_and_log_have_one_name(name):
+    rule = RULES[name]
+    stem = script_of(rule).stem
+    assert re.fullmatch(rf"{stem}(_\d{{4}})?", name), "rules made in a loop end in the year"
+    log = str(rule.log[0])
+    assert log == f"logs/{stem}.log" or log.startswith(f"logs/{stem}/")
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_script_uses_all_that_its_rule_gives_and_nothing_else(name):
+    rule = RULES[name]
+    given = {
+        (section, key)
+        for section in ("input", "output", "params")
+        for key, _ in getattr(rule, section)._allitems()
+    }
+    assert None not in {key for _, key in given}, "every item of a rule has a name"
+    taken = {pair for pair in used(script_of(rule)) if pair[0] in ("input", "output", "params")}
+    assert taken == given - {("params", "lib")}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_wildcards_that_a_script_reads_exist(name):
+    rule = RULES[name]
+    taken = {key for section, key in used(script_of(rule)) if section == "wildcards"}
+    assert taken <= set(rule.wildcard_names)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_shared_code_is_hashed(name):
+    rule = RULES[name]
+    modules = sorted(imported(script_of(rule)) - {"_log"})
+    if not modules:
+        assert not hasattr(rule.params, "lib")
+        return
+    code = b"".join((SCRIPTS / f"{module}.py").read_bytes() for module in modules)
+    assert rule.params["lib"] == hashlib.sha256(code).hexdigest()[:8], f"lib must name {modules}"
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_outputs_lie_in_the_folder_of_their_stage(name):
+    rule = RULES[name]
+    for path in rule.output:
+        assert str(path).startswith(FOLDERS[stage_of(rule)])
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_rule_reads_only_from_its_own_or_an_earlier_stage(name):
+    rule = RULES[name]
+    allowed = STAGES[: STAGES.index(stage_of(rule)) + 1]
+    folders = tuple(folder for stage in allowed for folder in FOLDERS[stage])
+    for path in rule.input:
+        if callable(path):
+            continue  # the only one, granules_of_year, is checked by test_config.py
+        if str(path).startswith(("results/", "resources/")):
+            assert str(path).startswith(folders)
+
+
+def test_only_the_scoring_rule_reads_the_truth():
+    readers = {
+        name
+        for name, rule in RULES.items()
+        for path in rule.input
+        if not callable(path) and "truth" in str(path)
+    }
+    assert readers == {"score_truth"}
+    mentions = {p.stem for p in SCRIPTS.glob("*.py") if "resources/truth" in p.read_text()}
+    assert mentions <= {"score_truth"}
+
+
+def test_every_script_belongs_to_a_rule():
+    assert {script_of(rule) for name, rule in RULES.items() if name != "all"} == set(PROGRAMS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_modules_do_not_import_each_other(path):
+    assert imported(path) <= {"_log"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_module_is_shared(path):
+    users = [p for p in PROGRAMS if path.stem in imported(p)]
+    users += [p for p in (ROOT / "workflow/rules").glob("*.smk") if path.stem in p.read_text()]
+    users += [p for p in (ROOT / "tests").rglob("*.py") if path.stem in imported(p)]
+    assert len(users) > 1, f"{path.stem} has one user: its code belongs there"
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_footer_only_logs_and_calls_main(path):
+    last = footer(path)
+    assert isinstance(last, ast.If) and ast.unparse(last.test) == "__name__ == '__main__'"
+    calls = [ast.unparse(node.value.func) for node in last.body]
+    assert calls == ["log_to", "main"]
+    main = last.body[1].value
+    assert not main.args and all(keyword.arg for keyword in main.keywords)
+    for keyword in main.keywords:
+        assert re.fullmatch(
+            r"snakemake\.(input|output|params|wildcards)\.\w+|snakemake\.threads",
+            ast.unparse(keyword.value),
+        )
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_nothing_but_the_footer_knows_snakemake(path):
+    body = tree_of(path).body[:-1]
+    names = {n.id for node in body for n in ast.walk(node) if isinstance(n, ast.Name)}
+    assert "snakemake" not in names
+
+
+@pytest.mark.parametrize("path", [*PROGRAMS, *MODULES], ids=lambda path: path.stem)
+def test_docstring_says_what_the_step_means(path):
+    assert len(ast.get_docstring(tree_of(path)) or "") > 40
+
+
+@pytest.mark.parametrize("path", [*PROGRAMS, *MODULES], ids=lambda path: path.stem)
+def test_no_file_is_too_long_to_read(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_rules_have_no_lambda_and_no_run_block():
+    for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]:
+        text = path.read_text()
+        assert "lambda" not in text and not re.search(r"^\s+run:", text, re.M), path
