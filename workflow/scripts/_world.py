@@ -10,6 +10,7 @@ that simulates an archive builds it anew, and only the scoring rule reads the tr
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
@@ -298,6 +299,23 @@ class World:
             "et": et.clip(0.1, None).astype("float32"),
             "albedo": (bright.clip(0.08, 0.30) + 0.45 * snow).astype("float32"),
         }
+
+    def storms(self, year: int, month: int) -> np.ndarray:
+        """Return the share of a month's rain that falls on each of its days; they sum to 1."""
+        rng = stream(self.seed, "storms", year, month)
+        days = rng.gamma(0.6, size=monthrange(year, month)[1])
+        days[rng.random(days.size) < 0.35] = 0
+        days[rng.integers(days.size)] += 0.5
+        return days / days.sum()
+
+    def swing(self, year: int, month: int) -> np.ndarray:
+        """Return how far (m3/m3) each day of a month is wetter than the month; mean 0."""
+        storms = self.storms(year, month)
+        store = np.empty(storms.size)
+        level = storms.mean() / 0.15
+        for day, rain in enumerate(storms):
+            level = store[day] = 0.85 * level + rain
+        return 0.05 * (store - store.mean())
 
 
 def build(area: list[float], seed: int, trend: float) -> World:
