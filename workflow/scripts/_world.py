@@ -187,13 +187,13 @@ class World:
             + 0.15 * standard(northness)
             + 0.20 * standard(rain)
             - 0.15 * standard(elevation)
-            + 0.54 * self.noise(4_000, "unseen smooth", roughness=2.0)
-            + 0.38 * self.noise(300, "unseen fine")
+            + 0.48 * self.noise(4_000, "unseen smooth", roughness=2.0)
+            + 0.36 * self.noise(300, "unseen fine")
         )
         # Whatever the seed, the stations stand where it is wetter than elsewhere.
         floor = coarse(self.valley, FINE)
-        driven = driven + floor * (0.45 - 0.85 * smooth(driven, 16))
-        moisture = (0.38 + 0.064 * standard(driven)).clip(DRY + 0.03, WET - 0.03)
+        driven = driven + floor * (0.2 - 0.85 * smooth(driven, 16))
+        moisture = (0.38 + 0.063 * standard(driven)).clip(DRY + 0.03, WET - 0.03)
         green = green + 0.5 * (moisture - 0.38)
         return {
             "elevation": elevation,
@@ -260,7 +260,7 @@ class World:
             0.018 * wet
             - 0.003 * warm
             + 0.003 * annual
-            + 0.018 * self.noise(3_000, "moisture", year, month, roughness=2.0)
+            + 0.020 * self.noise(3_000, "moisture", year, month, roughness=2.0)
             + self.trend * (year - 2013.5)
         )
         moisture = moisture.clip(DRY, WET).astype("float32")
@@ -277,7 +277,7 @@ class World:
         )
         et = (
             WATER_USE[month]
-            + 0.8 * (land["green"] - 0.7)
+            + 0.6 * (land["green"] - 0.7)
             + 0.25 * standard(rain)
             + 0.15 * draw.normal()
             + 0.68 * self.noise(2_000, "et", year, month)

@@ -10,7 +10,6 @@ from datetime import date
 import _raster
 import _world
 import h5netcdf
-import h5py
 import numpy as np
 import rasterio
 from _log import log, log_to
@@ -83,9 +82,9 @@ def smc(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray
     """Return SMC of a month (m3/m3): too wet by 0.05, with coarse errors."""
     return (
         0.43
-        + 1.15 * (cells.mean(moisture) - 0.38)
-        + 0.030 * cells.noise(6_000, "smc error")
-        + 0.020 * cells.noise(6_000, "smc error", year, month)
+        + 1.25 * (cells.mean(moisture) - 0.38)
+        + 0.026 * cells.noise(6_000, "smc error")
+        + 0.018 * cells.noise(6_000, "smc error", year, month)
     )
 
 
@@ -93,8 +92,8 @@ def era5land(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.nd
     """Return the top layer of ERA5-Land of a month (m3/m3): its error is in SMCI too."""
     return (
         0.375
-        + 1.1 * (cells.mean(moisture) - 0.38)
-        + 0.020 * cells.noise(6_000, "parent error")
+        + 1.2 * (cells.mean(moisture) - 0.38)
+        + 0.016 * cells.noise(6_000, "parent error")
         + 0.010 * cells.noise(10_000, "era5land error", year, month)
     )
 
@@ -193,9 +192,8 @@ def write_era5land(path: str, cells: Cells, year: int, months: list[int], values
         file.create_variable("latitude", ("latitude",), data=cells.lat)
         file.create_variable("longitude", ("longitude",), data=cells.lon)
         file.create_variable("number", (), data=np.int64(0))
-        expver = np.array(["0001"] * stamps.size, dtype=object)
-        text = h5py.string_dtype()
-        file.create_variable("expver", ("valid_time",), dtype=text)[:] = expver
+        expver = file.create_variable("expver", ("valid_time",), dtype=str)
+        expver[:] = np.array(["0001"] * stamps.size, dtype=object)
         layer = file.create_variable(
             "swvl1",
             ("valid_time", "latitude", "longitude"),

@@ -5,8 +5,6 @@ minutes, every hour or once a day; each sensor has its own offset and gain, and 
 a monthly mean has to survive: spikes, a stuck sensor, frozen soil, gaps.
 """
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from io import StringIO
