@@ -55,7 +55,7 @@ if SIMULATED:
             **config["simulation"],
             area=AREA["box"],
             months=config["months"],
-            lib=lib("_world"),
+            lib=lib("_raster", "_world"),
         script:
             "../scripts/simulate_stations.py"
 

@@ -10,6 +10,7 @@ that simulates an archive builds it anew, and only the scoring rule reads the tr
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
@@ -186,13 +187,13 @@ class World:
             + 0.15 * standard(northness)
             + 0.20 * standard(rain)
             - 0.15 * standard(elevation)
-            + 0.54 * self.noise(4_000, "unseen smooth", roughness=2.0)
-            + 0.38 * self.noise(300, "unseen fine")
+            + 0.48 * self.noise(4_000, "unseen smooth", roughness=2.0)
+            + 0.36 * self.noise(300, "unseen fine")
         )
         # Whatever the seed, the stations stand where it is wetter than elsewhere.
         floor = coarse(self.valley, FINE)
-        driven = driven + floor * (0.45 - 0.85 * smooth(driven, 16))
-        moisture = (0.38 + 0.064 * standard(driven)).clip(DRY + 0.03, WET - 0.03)
+        driven = driven + floor * (0.2 - 0.85 * smooth(driven, 16))
+        moisture = (0.38 + 0.063 * standard(driven)).clip(DRY + 0.03, WET - 0.03)
         green = green + 0.5 * (moisture - 0.38)
         return {
             "elevation": elevation,
@@ -259,7 +260,7 @@ class World:
             0.018 * wet
             - 0.003 * warm
             + 0.003 * annual
-            + 0.018 * self.noise(3_000, "moisture", year, month, roughness=2.0)
+            + 0.020 * self.noise(3_000, "moisture", year, month, roughness=2.0)
             + self.trend * (year - 2013.5)
         )
         moisture = moisture.clip(DRY, WET).astype("float32")
@@ -276,7 +277,7 @@ class World:
         )
         et = (
             WATER_USE[month]
-            + 0.8 * (land["green"] - 0.7)
+            + 0.6 * (land["green"] - 0.7)
             + 0.25 * standard(rain)
             + 0.15 * draw.normal()
             + 0.68 * self.noise(2_000, "et", year, month)
@@ -298,6 +299,23 @@ class World:
             "et": et.clip(0.1, None).astype("float32"),
             "albedo": (bright.clip(0.08, 0.30) + 0.45 * snow).astype("float32"),
         }
+
+    def storms(self, year: int, month: int) -> np.ndarray:
+        """Return the share of a month's rain that falls on each of its days; they sum to 1."""
+        rng = stream(self.seed, "storms", year, month)
+        days = rng.gamma(0.6, size=monthrange(year, month)[1])
+        days[rng.random(days.size) < 0.35] = 0
+        days[rng.integers(days.size)] += 0.5
+        return days / days.sum()
+
+    def swing(self, year: int, month: int) -> np.ndarray:
+        """Return how far (m3/m3) each day of a month is wetter than the month; mean 0."""
+        storms = self.storms(year, month)
+        store = np.empty(storms.size)
+        level = storms.mean() / 0.15
+        for day, rain in enumerate(storms):
+            level = store[day] = 0.85 * level + rain
+        return 0.05 * (store - store.mean())
 
 
 def build(area: list[float], seed: int, trend: float) -> World:
