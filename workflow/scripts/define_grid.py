@@ -124,8 +124,8 @@ def main(polygon, grid, lonlat, box, crs, resolution):
             area += true_area(cells, system, inside, longitude, latitude)
         if count == 0:
             raise UserError(
-                f"{polygon or 'area.box'}: expected cells of {resolution} m whose centre lies in the "
-                f"box {box} and in the polygon, found none. "
+                f"{polygon or 'area.box'}: expected cells of {resolution} m whose centre lies in "
+                f"the box {box} and in the polygon, found none. "
                 "Check the polygon's coordinates against area.box, and grid.resolution."
             )
     log.info("%d x %d cells, %d of them inside", cells.width, cells.height, count)
