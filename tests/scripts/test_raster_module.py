@@ -62,6 +62,15 @@ def test_nodata_of_integers_is_read_as_nan(tmp_path):
     assert inside(path).sum() == 33
 
 
+def test_nodata_of_other_producers_is_read_as_nan(tmp_path):
+    path = tmp_path / "smc.tif"
+    with created(path, GRID, {"SMC": "m3/m3"}, nodata=-9999.0) as target:
+        layer = np.full(GRID.shape, 0.3, dtype="float32")
+        layer[2, 2] = -9999
+        target.write(layer, 1)
+    assert np.isnan(read(path)).sum() == 1
+
+
 def test_lonlat_keeps_double_precision(tmp_path):
     path = tmp_path / "lonlat.tif"
     here = np.full(GRID.shape, 102.123456789012)

@@ -3,13 +3,13 @@
 import _raster
 import numpy as np
 import rasterio.crs
+import rasterio.windows
 from _log import UserError, log, log_to
 from _raster import Grid, created
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
-from rasterio.windows import transform
 
 BANDS = {"longitude": "degree", "latitude": "degree"}
 EVERY = 8  # the scale of area changes slowly: every eighth cell tells it to 1e-6
@@ -118,7 +118,7 @@ def main(polygon, grid, lonlat, box, crs, resolution):
             longitude, latitude = _raster.lonlat(lonlat, window)
             inside = in_box(longitude, latitude, box)
             if shapes:
-                corner = transform(window, cells.transform)
+                corner = rasterio.windows.transform(window, cells.transform)
                 inside &= rasterize(shapes, inside.shape, transform=corner).astype(bool)
             target.write(inside.astype("uint8"), 1, window=window)
             count += int(np.count_nonzero(inside))

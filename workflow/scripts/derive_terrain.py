@@ -194,7 +194,7 @@ def block(
         x, y = there.transform(*grid.centres(window))
         row, col = np.floor(top - y / size).astype(int), np.floor(x / size).astype(int) - left
         return at_centres(row, col, height, *rises)
-    col, row = ~grid.transform * there.transform(x, y, direction="INVERSE")
+    col, row = ~grid.transform @ there.transform(x, y, direction="INVERSE")
     row, col = np.floor(row).astype(int) - window.row_off, np.floor(col).astype(int)
     within = (row >= 0) & (row < window.height) & (col >= 0) & (col < window.width)
     count = window.height * window.width
