@@ -24,10 +24,11 @@ def window(folder, name, values, crs=HOMOLOSINE, size=250, nodata=-32768):
     """Write a window of whole numbers around BOX in the way SoilGrids is delivered."""
     x, y = Transformer.from_crs(4326, crs or HOMOLOSINE, always_xy=True).transform(102.05, 33.65)
     left, top = (round((edge + shift) / size) * size for edge, shift in ((x, -9000), (y, 9000)))
+    height, width = values.shape
     path = folder / f"{name}.tif"
     with rasterio.open(
         path, "w", driver="GTiff", count=1, dtype="int16", nodata=nodata, crs=crs,
-        width=values.shape[1], height=values.shape[0], transform=Affine(size, 0, left, 0, -size, top),
+        width=width, height=height, transform=Affine(size, 0, left, 0, -size, top),
     ) as file:  # fmt: skip
         file.write(values.astype("int16"), 1)
     return str(path)
