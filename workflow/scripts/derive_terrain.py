@@ -7,6 +7,7 @@ brought to the map: a slope of 250 m cells would be too gentle, one in degrees o
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from _log import UserError, log, log_to
@@ -59,7 +60,7 @@ class Mosaic:
     per_degree: int
 
     @classmethod
-    def of(cls, tiles: dict[tuple[int, int], np.ndarray]) -> Mosaic:
+    def of(cls, tiles: dict[tuple[int, int], np.ndarray]) -> Self:
         """Join tiles, given by (latitude, longitude) of their lower left sample.
 
         Neighbours share their border samples, which therefore appear once.
