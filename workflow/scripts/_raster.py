@@ -149,11 +149,8 @@ def read(path: str, band: str | int = 1, window: Window | None = None) -> np.nda
     """Return one band, by number or by name, float64 with NaN where nodata; shape of the window."""
     with rasterio.open(path) as source:
         number = band if isinstance(band, int) else source.descriptions.index(band) + 1
-        layer = source.read(number, window=window)
+        layer = source.read(number, window=window).astype("float64")
         nodata = source.nodata
-    if np.issubdtype(layer.dtype, np.floating):
-        return layer.astype("float64")
-    layer = layer.astype("float64")
     if nodata is not None:
         layer[layer == nodata] = np.nan
     return layer

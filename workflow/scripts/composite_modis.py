@@ -84,11 +84,11 @@ class Month:
             np.add(total, numbers * np.float32(weight / length), out=total, where=ok)
         np.add(days, np.int16(weight), out=days, where=ok)
 
-    def value(self, tile: str) -> np.ndarray:
-        """Return the mean per day (or the maximum) of the stored numbers, NaN where none."""
-        total, days = self.total[tile], self.days[tile]
-        divisor = np.where(days > 0, np.float32(1) if self.maximum else days, np.nan)
-        return total / divisor
+    def value(self, tile: str, pixels: np.ndarray) -> np.ndarray:
+        """Return the daily mean (or the maximum) of the stored numbers (float64), NaN if none."""
+        total = self.total[tile].ravel()[pixels].astype("float64")
+        days = self.days[tile].ravel()[pixels].astype("float64")
+        return np.where(days > 0, total / (1 if self.maximum else np.maximum(days, 1)), np.nan)
 
 
 def physical(numbers: np.ndarray, variable: str) -> np.ndarray:
@@ -102,7 +102,7 @@ def on_grid(month: Month, sources: dict[str, Cut], shape: tuple[int, int]) -> np
     layer = np.full(shape, np.nan, dtype="float64").ravel()
     for tile, cut in sources.items():
         if tile in month.total:
-            layer[cut.cells] = month.value(tile).ravel()[cut.pixels]
+            layer[cut.cells] = month.value(tile, cut.pixels)
     return layer.reshape(shape)
 
 
@@ -145,7 +145,7 @@ def plan(
                 f"{path}: expected pixels that cover the study area (rows {cut.rows.start} to "
                 f"{cut.rows.stop - 1}, columns {cut.cols.start} to {cut.cols.stop - 1} of {tile}), "
                 f"found rows {row} to {row + head.height - 1}, columns {col} to "
-                f"{col + head.width - 1}. Cut granules to area.box and a margin, or keep them whole."
+                f"{col + head.width - 1}. Cut granules to area.box and a margin, or not at all."
             )
         last = next(found[day][0] for found in periods.values() if day in found)
         length = head.days or (last - day + timedelta(1)).days

@@ -2,6 +2,9 @@
 
 import numpy as np
 import rasterio.crs
+import rasterio.windows
+from _log import UserError, log, log_to
+from _raster import Grid, created
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
@@ -118,15 +121,15 @@ def main(polygon, grid, lonlat, box, crs, resolution):
             longitude, latitude = _raster.lonlat(lonlat, window)
             inside = in_box(longitude, latitude, box)
             if shapes:
-                corner = cells.transform * Affine.translation(0, window.row_off)
+                corner = rasterio.windows.transform(window, cells.transform)
                 inside &= rasterize(shapes, inside.shape, transform=corner).astype(bool)
             target.write(inside.astype("uint8"), 1, window=window)
             count += int(np.count_nonzero(inside))
             area += true_area(cells, system, inside, longitude, latitude)
         if count == 0:
             raise UserError(
-                f"{polygon or 'area.box'}: expected cells of {resolution} m whose centre lies in the "
-                f"box {box} and in the polygon, found none. "
+                f"{polygon or 'area.box'}: expected cells of {resolution} m whose centre lies in "
+                f"the box {box} and in the polygon, found none. "
                 "Check the polygon's coordinates against area.box, and grid.resolution."
             )
     log.info("%d x %d cells, %d of them inside", cells.width, cells.height, count)

@@ -50,7 +50,7 @@ def nearest(path: str, longitude: np.ndarray, latitude: np.ndarray) -> np.ndarra
                 'not in EPSG: gdal_edit.py -a_srs "+proj=igh +datum=WGS84 +units=m" on the file.'
             )
         x, y = Transformer.from_crs(4326, source.crs, always_xy=True).transform(longitude, latitude)
-        col, row = (np.floor(part).astype(int) for part in ~source.transform * (x, y))
+        col, row = (np.floor(part).astype(int) for part in ~source.transform @ (x, y))
         known = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
         values = np.full(longitude.shape, np.nan, dtype="float32")
         if not known.any():

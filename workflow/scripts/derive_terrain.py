@@ -7,6 +7,7 @@ brought to the map: a slope of 250 m cells would be too gentle, one in degrees o
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from pyproj import Transformer
@@ -60,7 +61,7 @@ class Mosaic:
     per_degree: int
 
     @classmethod
-    def of(cls, tiles: dict[tuple[int, int], np.ndarray]) -> Mosaic:
+    def of(cls, tiles: dict[tuple[int, int], np.ndarray]) -> Self:
         """Join tiles, given by (latitude, longitude) of their lower left sample.
 
         Neighbours share their border samples, which therefore appear once.
@@ -195,7 +196,7 @@ def block(
         x, y = there.transform(*grid.centres(window))
         row, col = np.floor(top - y / size).astype(int), np.floor(x / size).astype(int) - left
         return at_centres(row, col, height, *rises)
-    col, row = ~grid.transform * there.transform(x, y, direction="INVERSE")
+    col, row = ~grid.transform @ there.transform(x, y, direction="INVERSE")
     row, col = np.floor(row).astype(int) - window.row_off, np.floor(col).astype(int)
     within = (row >= 0) & (row < window.height) & (col >= 0) & (col < window.width)
     count = window.height * window.width
