@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from _kriging import SHAPES, Variogram, dual, estimate, fit, lags
-from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykrige.ok import OrdinaryKriging
+
+from _kriging import SHAPES, Variogram, dual, estimate, fit, lags
+from conftest import SHARED
 
 # Fixture of R's gstat: stations, values, and four places.
 STATIONS = np.array(
