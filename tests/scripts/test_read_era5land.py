@@ -111,7 +111,7 @@ def test_another_unit_is_refused(tmp_path):
 def test_an_ensemble_is_refused(tmp_path):
     layer = dataset()["swvl1"].drop_vars("number").expand_dims(number=[0, 1])
     path = write(layer.to_dataset(name="swvl1"), tmp_path / "2010.nc")
-    with pytest.raises(UserError, match="found number, valid_time, latitude, longitude"):
+    with pytest.raises(UserError, match="found number, time, latitude, longitude"):
         run(tmp_path, path)
 
 
