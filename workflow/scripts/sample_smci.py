@@ -28,7 +28,7 @@ class Members:
         self.strips = [strip for strip in strips if len(strip[1])]
         self.cells = cells
 
-    def of(self, chosen: np.ndarray) -> Members:
+    def of(self, chosen: np.ndarray) -> "Members":
         """Return the members of some SMCI cells only, which are numbered anew in that order."""
         number = np.full(self.cells, -1)
         number[chosen] = np.arange(len(chosen))
