@@ -1,6 +1,7 @@
 """Monthly rain of gauges: inches, flags, gaps, and the messages for files that are none."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,16 +15,8 @@ from average_rain import monthly_total, read_gsod, totals_of, usable
 from conftest import SHARED
 
 COLUMNS = [
-    "STATION",
-    "DATE",
-    "LATITUDE",
-    "LONGITUDE",
-    "ELEVATION",
-    "NAME",
-    "TEMP",
-    "PRCP",
-    "PRCP_ATTRIBUTES",
-    "FRSHTT",
+    *("STATION", "DATE", "LATITUDE", "LONGITUDE", "ELEVATION"),
+    *("NAME", "TEMP", "PRCP", "PRCP_ATTRIBUTES", "FRSHTT"),
 ]
 
 
@@ -72,7 +65,7 @@ def test_total_lies_between_the_extremes_of_its_days(rain):
 
 
 def test_incomplete_totals_are_dropped_or_kept_as_asked():
-    rain, flag = np.arange(1.0, 10.0), np.array(list("ABCDEFGH") + [""])
+    rain, flag = np.arange(1.0, 10.0), np.array([*"ABCDEFGH", ""])
     excluded, lost = usable(rain, flag, "exclude")
     assert flag[np.isfinite(excluded)].tolist() == ["D", "F", "G", ""]
     assert flag[lost].tolist() == ["A", "B", "C", "E", "H"]
@@ -128,11 +121,9 @@ def test_same_files_give_the_same_bytes(tmp_path):
 
 
 def spoiled(path, old, new):
-    with open(path) as lines:
-        text = lines.read()
+    text = Path(path).read_text()
     assert old in text
-    with open(path, "w") as lines:
-        lines.write(text.replace(old, new))
+    Path(path).write_text(text.replace(old, new))
     return path
 
 
@@ -176,8 +167,7 @@ def test_real_gsod_in_millimetres():
     daily = read_gsod(path, 2024)
     # The first two days of the file: 0.01 inch flagged G, then 99.99.
     assert daily["rain"].iloc[:2].to_numpy() == pytest.approx([0.254, np.nan], nan_ok=True)
-    with open(path) as lines:
-        assert len(daily) == len(lines.readlines()) - 1
+    assert len(daily) == len(Path(path).read_text().splitlines()) - 1
     assert daily["rain"].max() < 200
     assert daily["lat"].median() == pytest.approx(70.9333333)
 

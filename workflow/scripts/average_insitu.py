@@ -62,7 +62,7 @@ def faults(series: pd.DataFrame, valid: tuple[float, float], min_temperature: fl
     lasts STUCK_DAYS or longer (not judged in daily series); duplicate: the time was there before.
     A missing reading is not a fault. Each rule sees only what the rules before it left.
     """
-    value = series["soil_moisture"].where(series["soil_moisture"].notna())
+    value = series["soil_moisture"]
     fault = pd.Series("", index=series.index)
 
     def drop(which, rule):

@@ -63,12 +63,6 @@ def bilinear(layer: np.ndarray, row: np.ndarray, col: np.ndarray) -> np.ndarray:
 RESAMPLING = {"nearest": nearest, "bilinear": bilinear}
 
 
-def position(source: Grid, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns (fractions of cells from the upper left corner) of positions."""
-    col, row = ~source.transform * (lon, lat)
-    return row, col
-
-
 def main(delivered, months, grid, lonlat_file, resampling):
     files = {month_in(path): path for path in delivered}
     cells = Grid.of(grid)
@@ -89,7 +83,7 @@ def main(delivered, months, grid, lonlat_file, resampling):
         area, empty = 0, 0
         with created(target_path, cells, {"SMC": "m3/m3"}) as target:
             for window in cells.blocks():
-                row, col = position(source, *lonlat(lonlat_file, window))
+                row, col = source.positions(*lonlat(lonlat_file, window))
                 within = inside(grid, window)
                 block = np.where(within, RESAMPLING[resampling](layer, row, col), np.nan)
                 target.write(block.astype("float32"), 1, window=window)

@@ -28,7 +28,7 @@ class Members:
         self.strips = [strip for strip in strips if len(strip[1])]
         self.cells = cells
 
-    def of(self, chosen: np.ndarray) -> Members:
+    def of(self, chosen: np.ndarray) -> "Members":
         """Return the members of some SMCI cells only, which are numbered anew in that order."""
         number = np.full(self.cells, -1)
         number[chosen] = np.arange(len(chosen))
@@ -73,7 +73,7 @@ class Members:
 
 def owner(lon: np.ndarray, lat: np.ndarray, smci: Grid) -> np.ndarray:
     """Return the number (row-major) of the SMCI cell of each position, -1 outside its grid."""
-    col, row = (np.floor(v).astype(int) for v in ~smci.transform * (lon, lat))
+    row, col = (np.floor(v).astype(int) for v in smci.positions(lon, lat))
     on = (row >= 0) & (row < smci.height) & (col >= 0) & (col < smci.width)
     return np.where(on, row * smci.width + col, -1)
 
@@ -91,15 +91,21 @@ def gathered(grid_file: str, lonlat_file: str, smci: Grid) -> tuple[Members, np.
     return Members(strips, cells), within
 
 
+def place(cells: np.ndarray, smci: Grid, right: float, down: float):
+    """Return longitude and latitude of a point in each SMCI cell: (0, 0) is its upper left."""
+    row, col = np.divmod(cells, smci.width)
+    t = smci.transform
+    return t.c + t.a * (col + right), t.f + t.e * (row + down)
+
+
 def corners_inside(cells: np.ndarray, smci: Grid, grid: Grid, area: np.ndarray) -> np.ndarray:
     """Return which SMCI cells have all four corners in the study area (`area`: True inside)."""
-    row, col = np.divmod(cells, smci.width)
     result = np.ones(len(cells), bool)
     for down in (0, 1):
         for right in (0, 1):
-            lon, lat = smci.transform * (col + right, row + down)
+            lon, lat = place(cells, smci, right, down)
             x, y = projected(lon, lat, grid.crs).T
-            c, r = (np.floor(v).astype(int) for v in ~grid.transform * (x, y))
+            r, c = (np.floor(v).astype(int) for v in grid.positions(x, y))
             on = (r >= 0) & (r < grid.height) & (c >= 0) & (c < grid.width)
             result &= on & area[np.where(on, r, 0), np.where(on, c, 0)]
     return result
@@ -141,8 +147,7 @@ def candidates(
     size = members.size()
     cells = np.flatnonzero((size > 0) & (within == size))
     cells = cells[corners_inside(cells, smci, grid, inside(grid_file))]
-    row, col = np.divmod(cells, smci.width)
-    lon, lat = smci.transform * (col + 0.5, row + 0.5)
+    lon, lat = place(cells, smci, 0.5, 0.5)
     xy = projected(lon, lat, grid.crs)
     nearest = np.full(len(cells), np.inf)
     for site in xy_sites:

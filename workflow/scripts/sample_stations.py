@@ -13,7 +13,7 @@ from _table import write_table
 
 def cell_of(xy: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Return row and column of the cell that contains each position (n, 2) in the grid's CRS."""
-    col, row = ~grid.transform * (xy[:, 0], xy[:, 1])
+    row, col = grid.positions(*xy.T)
     return np.floor(row).astype(int), np.floor(col).astype(int)
 
 

@@ -1,0 +1,148 @@
+"""The pooled variogram and the leave-one-gauge-out scores."""
+
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fit_variogram
+from _kriging import Variogram, dual, estimate
+from _log import UserError
+from fit_variogram import by_month, fitted, left_out, relative, scored
+
+CRS = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
+
+
+def gauges(n, months, seed=1):
+    random = np.random.default_rng(seed)
+    return random.uniform(0, 5e5, (n, 2)), random.gamma(5, 20, (n, months))
+
+
+def totals(n=6, months=("2010-06", "2010-07")):
+    random = np.random.default_rng(2)
+    rows = [
+        (f"5607{k}099999", 30 + k, 100 + k * k / 9, month, random.uniform(40, 200))
+        for k in range(n)
+        for month in months
+    ]
+    return pd.DataFrame(rows, columns=["station", "lat", "lon", "month", "total"])
+
+
+def test_each_month_is_relative_to_its_own_mean():
+    values = np.array([[10.0, 300.0], [30.0, 100.0], [np.nan, 200.0]])
+    assert relative(values) == pytest.approx(
+        np.array([[0.5, 1.5], [1.5, 0.5], [np.nan, 1.0]]), nan_ok=True
+    )
+
+
+def test_dry_months_and_silent_stations_are_left_out():
+    table = totals(3)
+    table.loc[table["month"] == "2010-07", "total"] = 0.0
+    table.loc[table["station"] == "56070099999", "total"] = np.nan
+    places, values = by_month(table)
+    assert list(values.columns) == ["2010-06"]
+    assert list(places.index) == list(values.index) == ["56071099999", "56072099999"]
+
+
+def test_the_scale_of_a_month_does_not_change_the_variogram():
+    stations, values = gauges(12, 5)
+    first, _ = fitted(stations, values, "spherical")
+    second, _ = fitted(stations, values * [1.0, 10.0, 0.1, 3.0, 7.0], "spherical")
+    assert first.range == pytest.approx(second.range)
+    assert first.nugget + first.psill == pytest.approx(second.nugget + second.psill)
+
+
+@pytest.mark.parametrize(("n", "months"), [(1, 4), (2, 4), (5, 0)])
+def test_too_few_gauges_get_a_stand_in_and_a_warning(n, months, caplog):
+    stations, values = gauges(n, months)
+    with caplog.at_level(logging.WARNING):
+        variogram, table = fitted(stations, values, "exponential")
+    assert "no variogram can be fitted" in caplog.text
+    assert (variogram.nugget, variogram.psill) == (0.0, 1.0)
+    assert variogram.range > 0
+    assert len(table) == 0
+
+
+def test_pykrige_and_our_kriging_agree_on_the_gauge_left_out():
+    stations, values = gauges(8, 3)
+    values[2, 1] = np.nan
+    variogram = Variogram("spherical", 0.05, 0.5, 3e5)
+    rows = iter(left_out(stations, values, variogram).itertuples(index=False))
+    for month in range(3):
+        for station in np.flatnonzero(np.isfinite(values[:, month])):
+            others = np.isfinite(values[:, month]) & (np.arange(8) != station)
+            weights = dual(stations[others], values[others][:, [month]], variogram)
+            ours = estimate(stations[[station]], stations[others], weights, variogram)[0, 0]
+            row = next(rows)
+            assert row[0] == values[station, month]
+            assert row[1] == pytest.approx(max(ours, 0), rel=1e-9)
+    assert next(rows, None) is None
+
+
+def test_rivals_by_hand():
+    # On a line at 0, 1 and 3 km: for the middle gauge the others weigh 1 and 1/4.
+    stations = np.array([(0, 0), (1000, 0), (3000, 0)], float)
+    values = np.array([[10.0], [99.0], [20.0]])
+    middle = left_out(stations, values, Variogram("spherical", 0.0, 1.0, 5e3)).iloc[1]
+    assert middle["inverse distance squared"] == pytest.approx((10 + 20 / 4) / 1.25)
+    assert middle["mean of the gauges"] == pytest.approx(15.0)
+
+
+def test_scores_by_hand():
+    table = pd.DataFrame({"observed": [1.0, 2.0, 3.0], "guess": [2.0, 2.0, 5.0]})
+    row = scored(table).iloc[0]
+    assert row["RMSE"] == pytest.approx(np.sqrt(5 / 3))
+    assert row["bias"] == pytest.approx(1.0)
+    assert row["relative_RMSE"] == pytest.approx(np.sqrt(5 / 3) / 2)
+    assert row["n"] == 3
+    assert row["R"] == pytest.approx(3 / np.sqrt(2 * 6))
+
+
+def run(folder, table):
+    paths = []
+    for year, part in table.groupby(table["month"].str[:4]):
+        paths.append(str(folder / f"{year}.csv"))
+        part.to_csv(paths[-1], index=False)
+    out = [str(folder / name) for name in ("variogram.json", "scores.csv")]
+    fit_variogram.main(paths, *out, CRS, "spherical")
+    return json.loads((folder / "variogram.json").read_text()), pd.read_csv(out[1])
+
+
+def test_the_result_says_what_it_rests_on(tmp_path):
+    result, scores = run(tmp_path, totals(6, ["2010-06", "2010-07", "2011-06"]))
+    assert result["model"] == "spherical"
+    assert (result["months"], result["stations"]) == (3, 6)
+    # Of the 15 pairs of gauges those nearer than 70 % of the largest distance, in three months.
+    assert 0 < result["pairs"] < 45
+    assert result["pairs"] == sum(lag["pairs"] for lag in result["lags"])
+    assert scores["method"].tolist() == [
+        "ordinary kriging",
+        "inverse distance squared",
+        "mean of the gauges",
+    ]
+    assert scores["n"].tolist() == [18, 18, 18]
+
+
+def test_same_totals_give_the_same_bytes(tmp_path):
+    run(tmp_path, totals())
+    first = (tmp_path / "variogram.json").read_bytes(), (tmp_path / "scores.csv").read_bytes()
+    run(tmp_path, totals())
+    assert first == (
+        (tmp_path / "variogram.json").read_bytes(),
+        (tmp_path / "scores.csv").read_bytes(),
+    )
+
+
+def test_two_gauges_cannot_score_and_nothing_breaks(tmp_path):
+    result, scores = run(tmp_path, totals(2))
+    assert result["pairs"] == 0
+    assert scores.empty
+
+
+def test_two_gauges_at_one_place_are_named(tmp_path):
+    table = totals(4)
+    table.loc[table["station"] == "56073099999", ["lat", "lon"]] = [31.0, 100 + 1 / 9]
+    with pytest.raises(UserError, match="found 56071099999 and 56073099999 at the same one"):
+        run(tmp_path, table)
