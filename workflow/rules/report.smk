@@ -17,7 +17,7 @@ rule plot_scatter:
     params:
         note=NOTE,
         unit=config["unit"],
-        lib=lib("_figures"),
+        lib=lib("_figures", "_table"),
     script:
         "../scripts/plot_scatter.py"
 
@@ -36,7 +36,7 @@ rule plot_correlation:
     params:
         predictors=PREDICTORS,
         note=NOTE,
-        lib=lib("_figures"),
+        lib=lib("_figures", "_table"),
     script:
         "../scripts/plot_correlation.py"
 
@@ -55,7 +55,7 @@ rule plot_importance:
     params:
         note=NOTE,
         unit=config["unit"],
-        lib=lib("_figures"),
+        lib=lib("_figures", "_table"),
     script:
         "../scripts/plot_importance.py"
 
@@ -77,7 +77,7 @@ if TABLE:
         params:
             months=MONTHS,
             unit=config["unit"],
-            lib=lib("_figures"),
+            lib=lib("_figures", "_raster", "_table"),
         script:
             "../scripts/plot_maps.py"
 
@@ -101,7 +101,7 @@ else:
         params:
             box=AREA["box"],
             note=NOTE,
-            lib=lib("_figures", "_raster"),
+            lib=lib("_figures", "_raster", "_table"),
         script:
             "../scripts/plot_study_area.py"
 
@@ -129,7 +129,7 @@ else:
         params:
             year=YEAR,
             note=NOTE,
-            lib=lib("_figures", "_raster"),
+            lib=lib("_figures", "_raster", "_table"),
         script:
             "../scripts/plot_products.py"
 
@@ -154,7 +154,7 @@ else:
         params:
             months=[f"{YEAR}-{month}" for month in SEASON],
             note=NOTE,
-            lib=lib("_figures", "_raster"),
+            lib=lib("_figures", "_raster", "_table"),
         script:
             "../scripts/plot_months.py"
 
@@ -170,7 +170,6 @@ if SIMULATED:
             smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
-            lonlat=rules.define_grid.output.lonlat,
         output:
             score="results/score/score.csv",
         log:
@@ -180,7 +179,7 @@ if SIMULATED:
         params:
             months=MONTHS,
             test=TEST,
-            lib=lib("_metrics", "_raster"),
+            lib=lib("_metrics", "_raster", "_table"),
         script:
             "../scripts/score_truth.py"
 
@@ -188,7 +187,6 @@ if SIMULATED:
 rule build_page:
     input:
         figures=expand("results/report/{figure}.png", figure=figures()),
-        tables=expand("results/report/{figure}.csv", figure=figures()),
         metrics=rules.score_predictions.output.metrics,
         search=rules.tune_forest.output.search,
         score=rules.score_truth.output.score if SIMULATED else [],
@@ -205,6 +203,6 @@ rule build_page:
         unit=config["unit"],
         simulated=SIMULATED,
         months=MONTHS,
-        lib=lib("_figures"),
+        lib=lib("_page"),
     script:
         "../scripts/build_page.py"

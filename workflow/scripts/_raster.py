@@ -42,6 +42,12 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         return self.height, self.width
 
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge in CRS units."""
+        t = self.transform
+        return t.c, t.c + t.a * self.width, t.f + t.e * self.height, t.f
+
     def centres(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return x and y (CRS units) of the cell centres, each shaped as the window."""
         window = window or Window(0, 0, self.width, self.height)
@@ -154,6 +160,13 @@ def read(path: str, band: str | int = 1, window: Window | None = None) -> np.nda
     if nodata is not None:
         layer[layer == nodata] = np.nan
     return layer
+
+
+def nearest(layer: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Return the value of the cell that contains each fractional position, NaN off the layer."""
+    row, col = np.floor(rows).astype("int64"), np.floor(cols).astype("int64")
+    on = (row >= 0) & (row < layer.shape[0]) & (col >= 0) & (col < layer.shape[1])
+    return np.where(on, layer[np.where(on, row, 0), np.where(on, col, 0)], np.nan)
 
 
 def inside(grid_file: str, window: Window | None = None) -> np.ndarray:

@@ -1,0 +1,129 @@
+"""Draw the map beside SMCI and ERA5-Land for one year (S25, F8): season mean and August (U28).
+
+All products are shown on the cells of the map, each with its own cell size visible.
+"""
+
+from __future__ import annotations
+
+from calendar import month_abbr, month_name
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from _figures import WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
+from _log import UserError, log, log_to
+from _raster import Grid, inside, lonlat, nearest, read
+from _table import write_table
+
+TITLES = {
+    "random forest": "Random forest, 250 m",
+    "SMCI": "SMCI, 1 km",
+    "ERA5-Land": "ERA5-Land, 0.1°",
+}
+
+
+def season_mean(layers: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean over months of the cells that have a value in at least half of them."""
+    total, count, months = 0.0, 0, 0
+    for layer in layers:
+        here = np.isfinite(layer)
+        total = total + np.where(here, layer, 0)
+        count = count + here.astype("uint8")
+        months += 1
+    enough = count >= max(1, months / 2)
+    return np.where(enough, total / np.maximum(count, 1), np.nan)
+
+
+def summary(layer: np.ndarray) -> dict[str, float]:
+    """Return count, mean, spread and the range of the cells with a value (N22)."""
+    values = layer[np.isfinite(layer)]
+    if not len(values):
+        return dict(n=0)
+    marks = np.percentile(values, [0, 0.1, 50, 99.9, 100])
+    names = ("min", "p0.1", "median", "p99.9", "max")
+    return dict(n=len(values), mean=values.mean(), sd=values.std()) | dict(
+        zip(names, marks, strict=True)
+    )
+
+
+def figure_of(periods: dict, area: np.ndarray, extent, cell: float):
+    """Return the figure: a row a period, a column a product, one colour scale.
+
+    `periods` is {period: {product: layer}}; `cell` is the cell size in metres.
+    """
+    layers = [layer for products in periods.values() for layer in products.values()]
+    low, high = limits(layers, paper=True)
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
+    figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.16)
+    rows = figure.subplots(len(periods), 3, squeeze=False)
+    titles = TITLES | {"random forest": f"Random forest, {cell:g} m"}
+    for row, (period, products) in zip(rows, periods.items(), strict=True):
+        for axes, (product, layer) in zip(row, products.items(), strict=True):
+            image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
+            if row is rows[0]:
+                axes.set_title(titles[product], loc="left")
+        row[0].set_ylabel(period)
+    for axes in rows[-1]:
+        furnish(axes, extent)
+    label = "Soil moisture (m³/m³)"
+    bar = figure.colorbar(image, ax=rows, label=label, extend="both", shrink=0.8, aspect=30)
+    bar.outline.set_linewidth(0.5)
+    return figure
+
+
+def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
+    cells, area = Grid.of(grid), inside(grid)
+    longitude, latitude = lonlat(lonlat_file)
+
+    def shown(path):
+        source = Grid.of(path)
+        if source == cells:
+            return read(path)
+        layer = nearest(read(path), *source.positions(longitude, latitude))
+        return np.where(area, layer, np.nan)
+
+    months = [Path(path).stem for path in maps]
+    chosen = months.index(f"{year}-08") if f"{year}-08" in months else len(months) // 2
+    first, last = (month_abbr[int(months[n][5:7])] for n in (0, -1))
+    files = {"random forest": maps, "SMCI": smci, "ERA5-Land": era5land}
+    periods = {
+        f"Mean of {first} to {last} {year}": {
+            product: season_mean(shown(path) for path in paths) for product, paths in files.items()
+        },
+        f"{month_name[int(months[chosen][5:7])]} {year}": {
+            product: shown(paths[chosen]) for product, paths in files.items()
+        },
+    }
+    rows = [
+        dict(period=period, product=product) | summary(layer)
+        for period, products in periods.items()
+        for product, layer in products.items()
+    ]
+    empty = [f"{row['product']} ({row['period']})" for row in rows if not row["n"]]
+    if empty:
+        raise UserError(
+            f"{png}: expected every product to have values inside the study area, found none of "
+            f"{', '.join(empty)}. Check that its files cover area.box."
+        )
+    save(figure_of(periods, area, cells.extent, cells.transform.a), png, pdf, note)
+    write_table(pd.DataFrame(rows), csv)
+    for row in rows:
+        log.info("%(period)s, %(product)s: %(n)d cells, mean %(mean).3f, sd %(sd).3f", row)
+
+
+if __name__ == "__main__":
+    log_to(snakemake.log[0])
+    main(
+        maps=snakemake.input.maps,
+        smci=snakemake.input.smci,
+        era5land=snakemake.input.era5land,
+        grid=snakemake.input.grid,
+        lonlat_file=snakemake.input.lonlat,
+        png=snakemake.output.png,
+        pdf=snakemake.output.pdf,
+        csv=snakemake.output.csv,
+        year=snakemake.params.year,
+        note=snakemake.params.note,
+    )
