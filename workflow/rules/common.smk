@@ -77,7 +77,17 @@ def granules(variable, days):
 
 
 def granules_of_year(wildcards):
-    return granules(wildcards.variable, dates(wildcards.variable, wildcards.year))
+    """Return the granules that one variable needs in one year; name those that are not there."""
+    needed = granules(wildcards.variable, dates(wildcards.variable, wildcards.year))
+    missing = [] if SIMULATED else [path for path in needed if not Path(path).exists()]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        name = missing[0].removeprefix("resources/raw/modis/").removesuffix(".hdf")
+        raise WorkflowError(
+            f"{missing[0]}{more}: expected a granule, found no file. Put it there; if the "
+            f"archive truly lacks it, add {name} to modis.absent in the config."
+        )
+    return needed
 
 
 def granules_starting_in(year):
@@ -124,7 +134,7 @@ def figures():
 
 def targets():
     """Return what a plain `snakemake` makes."""
-    made = ["results/report/index.html"]
+    made = ["results/report/index.html", "results/report/headline.txt"]
     if not TABLE:
         made += ["results/interim/rain.csv"]
     if SIMULATED:

@@ -206,3 +206,21 @@ rule build_page:
         lib=lib("_page"),
     script:
         "../scripts/build_page.py"
+
+
+rule summarise_run:
+    input:
+        metrics=rules.score_predictions.output.metrics,
+        score=rules.score_truth.output.score if SIMULATED else [],
+    output:
+        headline="results/report/headline.txt",
+    log:
+        "logs/summarise_run.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        title=config["title"],
+        unit=config["unit"],
+        months=MONTHS,
+    script:
+        "../scripts/summarise_run.py"

@@ -3,8 +3,6 @@
 import numpy as np
 import rasterio.crs
 import rasterio.windows
-from _log import UserError, log, log_to
-from _raster import Grid, created
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize

@@ -1,0 +1,384 @@
+"""The whole workflow on the tiny study: what it makes, what it runs again, what it refuses.
+
+One run serves most tests. It works from a copy of the repository, so that a test can edit a
+script, and each test works on a copy of the finished run.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+
+from _metrics import r, rmse
+from conftest import ROOT, real
+
+pytestmark = pytest.mark.xdist_group("workflow")
+TINY = "config/tiny.yaml"
+AFTER_MODEL = {"plot_scatter", "plot_correlation", "plot_importance", "build_page", "all"}
+
+
+class Study:
+    """A copy of the repository beside a working folder, and the command that runs it."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.repository, self.run = folder, folder / "repository", folder / "run"
+
+    def snakemake(self, *arguments, check=True, config=TINY) -> str:
+        command = [sys.executable, "-m", "snakemake", "-s", "../repository/Snakefile"]
+        command += ["--cores", "2", "--nocolor", "--quiet", "none", *map(str, arguments)]
+        configs = [config] if isinstance(config, str) else config
+        command += ["--configfile", *(str(self.repository / c) for c in configs)]
+        ended = subprocess.run(
+            command, cwd=self.run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if check and ended.returncode:
+            raise AssertionError(ended.stdout[-8000:])
+        self.code = ended.returncode
+        return ended.stdout
+
+    def would_run(self, *arguments, config=TINY) -> dict[str, int]:
+        """Return {rule: number of jobs} that a run would start now."""
+        said = self.snakemake("--dry-run", *arguments, config=config)
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:")[1].split("total")[0]
+        found = re.findall(r"^(\w+)\s+(\d+)$", table, re.M)
+        return {name: int(number) for name, number in found if name != "all"}
+
+    def path(self, path: str) -> Path:
+        return self.run / path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Study:
+    """The tiny study, run once from end to end."""
+    study = Study(tmp_path_factory.mktemp("study"))
+    study.run.mkdir()
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    for name in filter(None, tracked):
+        if (ROOT / name).exists() and not name.startswith("tests/"):
+            (study.repository / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, study.repository / name)
+    study.said = study.snakemake()
+    return study
+
+
+@pytest.fixture
+def study(finished, tmp_path) -> Study:
+    """A copy of the finished study that a test may change."""
+    shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
+    return Study(tmp_path / "study")
+
+
+def layer(path: Path) -> np.ndarray:
+    with rasterio.open(path) as source:
+        return source.read(1)
+
+
+# What it makes ------------------------------------------------------------------------------
+
+
+def test_every_promised_file_is_there(finished):
+    promised = [
+        "resources/raw/modis/MOD13Q1/2015-07-12/h26v05.hdf",
+        "resources/raw/modis/MOD13Q1/2015-07-12/h26v05.json",
+        "results/interim/grid.tif",
+        "results/interim/static.tif",
+        "results/interim/insitu.csv",
+        "results/interim/rain.csv",
+        "results/interim/smci/2015-07.tif",
+        "results/features/samples.parquet",
+        "results/model/forest.skops",
+        "results/model/search.csv",
+        "results/model/folds.parquet",
+        "results/model/predictions.parquet",
+        "results/model/metrics.csv",
+        "results/model/importance.csv",
+        "results/maps/monthly/2016-08.tif",
+        "results/report/index.html",
+        "results/report/fig01_study_area.png",
+        "results/report/fig03_scatter.pdf",
+        "results/report/fig06_correlation.csv",
+        "results/report/fig07_importance.png",
+        "results/score/score.csv",
+        "results/report/headline.txt",
+    ]
+    promised += [
+        f"results/interim/{v}/2015-07.tif" for v in ["ndvi", "lst", "et", "albedo", "pre", "smc"]
+    ]
+    assert [path for path in promised if not finished.path(path).exists()] == []
+
+
+def test_interim_rasters_share_the_grid_the_type_and_carry_units(finished):
+    units = {
+        "ndvi": "1",
+        "lst": "degC",
+        "et": "mm/day",
+        "albedo": "1",
+        "pre": "mm/month",
+        "smc": "m3/m3",
+    }
+    with rasterio.open(finished.path("results/interim/grid.tif")) as grid:
+        for variable, unit in units.items():
+            with rasterio.open(finished.path(f"results/interim/{variable}/2016-07.tif")) as found:
+                assert (found.crs, found.transform, found.shape) == (
+                    grid.crs,
+                    grid.transform,
+                    grid.shape,
+                )
+                assert found.dtypes == ("float32",) and np.isnan(found.nodata)
+                assert found.units == (unit,)
+
+
+def test_static_bands_are_in_the_promised_order(finished):
+    with rasterio.open(finished.path("results/interim/static.tif")) as found:
+        assert found.descriptions == ("sand", "silt", "clay", "AWC", "DEM", "slope", "aspect")
+        assert found.units == ("%", "%", "%", "%", "m", "degree", "degree")
+
+
+def test_samples_have_the_promised_columns(finished):
+    samples = pd.read_parquet(finished.path("results/features/samples.parquet"))
+    assert list(samples) == [
+        "sample",
+        "source",
+        "site",
+        "group",
+        "month",
+        "x",
+        "y",
+        "NDVI",
+        "LST",
+        "ET",
+        "albedo",
+        "AWC",
+        "sand",
+        "silt",
+        "clay",
+        "DEM",
+        "slope",
+        "aspect",
+        "pre",
+        "SMC",
+        "target",
+    ]
+    assert set(samples["source"]) == {"insitu", "smci"}
+    assert (samples["LST"] > 0).all() and (samples["albedo"] < 0.4).all()
+
+
+def test_maps_know_the_true_soil_moisture_better_than_chance(finished):
+    """The simulated world has a known answer; the map was made without it."""
+    scores = []
+    for month in ("2016-07", "2016-08"):
+        found = layer(finished.path(f"results/maps/monthly/{month}.tif"))
+        with rasterio.open(finished.path(f"results/maps/monthly/{month}.tif")) as source:
+            box = source.bounds
+        with rasterio.open(finished.path(f"resources/truth/{month}.tif")) as source:
+            truth = source.read(1, window=source.window(*box), boundless=True, fill_value=np.nan)
+        scores.append((r(truth, found), rmse(truth, found)))
+        assert np.isfinite(found).mean() > 0.5
+    assert min(score[0] for score in scores) > 0.3
+    assert max(score[1] for score in scores) < 0.09
+
+
+def test_the_score_of_the_run_is_what_one_computes_from_its_files(finished):
+    score = pd.read_csv(finished.path("results/score/score.csv"))
+    assert {"product", "period", "metric", "value", "n"} <= set(score.columns)
+    said = finished.path("results/report/headline.txt").read_text()
+    assert "simulated" in said and "places never seen" in said
+
+
+def test_the_page_says_simulated_and_asks_nothing_from_the_network(finished):
+    page = finished.path("results/report/index.html").read_text()
+    assert "imulated" in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+def test_every_job_left_a_log_that_counts(finished):
+    logs = list(finished.path("logs").rglob("*.log"))
+    empty = [path.name for path in logs if not re.search(r"\d", path.read_text())]
+    assert logs and empty == []
+
+
+# What it runs again -------------------------------------------------------------------------
+
+
+def test_nothing_changed_nothing_runs(finished):
+    assert "Nothing to be done" in finished.snakemake()
+
+
+def later(path: Path, content: bytes) -> None:
+    """Write a file as a user does who puts another in its place."""
+    path.unlink()
+    path.write_bytes(content)
+    now = time.time() + 2
+    os.utime(path, (now, now))
+
+
+def test_one_newer_granule_runs_its_product_year_and_what_follows(study):
+    granule = study.path("resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf")
+    later(granule, granule.read_bytes() + b"\0" * 10)
+    jobs = study.would_run()
+    assert jobs.pop("composite_modis") == 1
+    interim_and_raw = {
+        name
+        for name in jobs
+        if re.match(
+            r"simulate|define|index|derive|stack|average|krige|fit|join_years|regrid|read", name
+        )
+    }
+    assert interim_and_raw == set()
+    assert {"sample_smci", "train_forest", "predict_maps_2015", "predict_maps_2016"} <= set(jobs)
+
+
+def test_another_forest_option_runs_the_model_and_what_follows(study):
+    (study.repository / "config" / "option.yaml").write_text(
+        "model: {search: {min_samples_leaf: [2]}}\n"
+    )
+    jobs = study.would_run(config=[TINY, "config/option.yaml"])
+    assert {"tune_forest", "train_forest", "cross_validate", "predict_maps_2016"} <= set(jobs)
+    assert not {
+        n for n in jobs if n.startswith(("simulate", "sample", "composite", "join", "split"))
+    }
+
+
+def test_one_more_year_runs_its_own_files_then_model_and_maps(study):
+    (study.repository / "config" / "year.yaml").write_text(
+        "years: [2015, 2016, 2017]\nsplit: {test: [2016, 2017]}\n"
+    )
+    jobs = study.would_run(config=[TINY, "config/year.yaml"])
+    own = {
+        "simulate_granules_2017": 1,
+        "simulate_stations": 1,
+        "simulate_fields": 1,
+        "composite_modis": 4,
+        "average_rain": 1,
+        "krige_rain": 1,
+        "average_insitu": 1,
+        "average_smci": 1,
+        "regrid_smc": 1,
+        "read_era5land": 1,
+        "join_years": 2,
+    }
+    assert {name: jobs.get(name) for name in own} == own
+    untouched = {"fit_variogram", "define_grid", "index_modis", "stack_static", "simulate_land"}
+    assert not untouched & set(jobs)
+    assert {"train_forest", "predict_maps_2015", "predict_maps_2017"} <= set(jobs)
+
+
+@pytest.mark.parametrize("module", ["_metrics", "_kriging", "_figures", "_forest"])
+def test_an_edited_module_runs_exactly_the_rules_that_use_it(study, module):
+    path = study.repository / "workflow" / "scripts" / f"{module}.py"
+    path.write_text(path.read_text() + "\n# edited\n")
+    said = study.snakemake("--dry-run")
+    changed = re.search(r"params have changed since last execution:\n\s+(.*)\n", said)
+    reran = {re.sub(r"_\d{4}$", "", name) for name in re.split(r",\s*", changed.group(1))}
+    users = {
+        program.stem
+        for program in (study.repository / "workflow" / "scripts").glob("[a-z]*.py")
+        if re.search(rf"from {module} import", program.read_text())
+    }
+    made_here = users - {"read_table", "plot_maps"}  # only in studies of a ready table
+    assert reran == made_here
+
+
+def test_an_edited_module_that_is_put_back_runs_nothing(study):
+    path = study.repository / "workflow" / "scripts" / "_raster.py"
+    text = path.read_text()
+    path.write_text(text + "\n# edited\n")
+    assert study.would_run()
+    path.write_text(text)
+    assert study.would_run() == {}
+
+
+# What it must not do ------------------------------------------------------------------------
+
+
+def test_everything_but_the_score_runs_without_the_truth(study):
+    shutil.rmtree(study.path("resources/truth"))
+    targets = ["results/maps/monthly/2016-08.tif", "results/model/metrics.csv"]
+    targets += ["results/report/fig07_importance.png"]
+    shutil.rmtree(study.path("results"))
+    said = study.snakemake(*targets)
+    assert "predict_maps_2016" in said and not study.path("resources/truth").exists()
+
+
+def test_same_inputs_give_the_same_tables_and_rasters_with_one_core(finished, tmp_path):
+    again = Study(tmp_path)
+    shutil.copytree(finished.repository, again.repository)
+    shutil.copytree(finished.path("resources"), again.path("resources"))
+    again.snakemake("--cores", "1", "results/report/headline.txt", "results/interim/rain.csv")
+    compared = 0
+    for path in sorted(again.path("results").rglob("*")):
+        twin = finished.path(str(path.relative_to(again.run)))
+        if path.suffix in (".csv", ".parquet", ".txt"):
+            assert path.read_bytes() == twin.read_bytes(), path
+            compared += 1
+        elif path.suffix == ".tif":
+            with rasterio.open(path) as a, rasterio.open(twin) as b:
+                np.testing.assert_array_equal(a.read(), b.read(), err_msg=str(path))
+            compared += 1
+    assert compared > 40
+
+
+def test_a_login_page_instead_of_a_granule_stops_with_one_clear_line(study):
+    granule = study.path("resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf")
+    later(granule, b"<!DOCTYPE html><html><title>Earthdata Login</title></html>")
+    said = study.snakemake("results/interim/lst/2015-07.tif", check=False)
+    assert study.code != 0
+    assert "MOD11A2/2015-07-12/h26v05.hdf" in said and "login page" in said
+    assert "Traceback" not in said
+    assert not study.path("results/interim/lst/2015-07.tif").exists(), "no stale month is left"
+
+
+def test_a_granule_that_is_not_there_names_the_file_and_the_key(study):
+    """In a study of files nothing makes the granule: the message must say what to do."""
+    study.path("resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf").unlink()
+    (study.repository / "config" / "files.yaml").write_text("archive: files\n")
+    said = study.snakemake("--dry-run", check=False, config=[TINY, "config/files.yaml"])
+    assert study.code != 0
+    assert "MOD11A2/2015-07-12/h26v05.hdf" in said and "modis.absent" in said
+
+
+def test_a_missing_granule_that_is_named_as_absent_is_left_out(study):
+    study.path("resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf").unlink()
+    (study.repository / "config" / "absent.yaml").write_text(
+        "archive: files\nmodis: {absent: [MOD11A2/2015-07-12/h26v05]}\n"
+    )
+    study.snakemake("results/interim/lst/2015-07.tif", config=[TINY, "config/absent.yaml"])
+    assert np.isfinite(layer(study.path("results/interim/lst/2015-07.tif"))).any()
+
+
+# A ready table instead of archives ----------------------------------------------------------
+
+
+def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
+    """Real soil moisture: random folds claim what places left out do not confirm."""
+    real("cookfarm/cookfarm.rda")
+    (tmp_path / "cookfarm").symlink_to(real("cookfarm"))
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
+    command += ["-d", str(tmp_path), "--configfile", str(ROOT / "config" / "cookfarm.yaml")]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert ended.returncode == 0, ended.stdout[-6000:]
+    metrics = pd.read_csv(tmp_path / "results/model/metrics.csv")
+    pooled = metrics[metrics["subset"] == "all"].set_index(["protocol", "metric"])["value"]
+    assert pooled["random_cv", "R2"] == pytest.approx(0.96, abs=0.02)
+    assert pooled["leave_location_out", "R2"] == pytest.approx(0.18, abs=0.15)
+    found = layer(tmp_path / "results/maps/monthly/2012-03-25.tif")
+    assert found.shape == (58, 101) and np.isfinite(found).sum() == 3865
+    assert 0.1 < np.nanmin(found) < np.nanmax(found) < 0.6
+    page = (tmp_path / "results/report/index.html").read_text()
+    assert "Cook Agronomy Farm" in page and "imulated" not in page
