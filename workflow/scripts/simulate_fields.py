@@ -4,11 +4,17 @@ SMCI (S14) is a smoothed, damped truth with errors of its own, SMC (S12) a coars
 ERA5-Land shares part of SMCI's error, as a parent of it would.
 """
 
+from calendar import monthrange
+from datetime import date
+
+import h5netcdf
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+import _raster
+import _world
 from _log import log, log_to
 
 TRUTH_UNITS = {"soil_moisture": "m3/m3", "precipitation": "mm/month"}

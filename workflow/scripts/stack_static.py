@@ -18,7 +18,12 @@ def main(soil, terrain, static):
                 layer = read(source, name, window)
                 target.write(layer.astype("float32"), number, window=window)
                 present += count_nonzero(isfinite(layer))
-            log.info("%s: %d of %d cells have a value", name, present, grid.width * grid.height)
+            log.info(
+                "%s: %d of the grid's %d cells have a value",
+                name,
+                present,
+                grid.width * grid.height,
+            )
 
 
 if __name__ == "__main__":
