@@ -1,6 +1,6 @@
 # make demo   the whole chain on the simulated archive, then where to look
 # make test   the test suite        make lint   formatting and style
-# make bench  speed as ratios       make lock   requirements.txt, envs/ and config/README.md anew
+# make format mend the style        make lock   requirements.txt, envs/ and config/README.md anew
 PYTHON ?= python3
 BIN := .venv/bin
 # The stamp carries the lock's checksum and is written last: an environment that is half
@@ -9,7 +9,7 @@ SUM := $(shell cksum requirements.txt | cut -d ' ' -f 1)
 STAMP := .venv/.complete-$(SUM)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: demo test lint format bench lock
+.PHONY: demo test lint format lock
 
 demo: $(STAMP)
 	$(RUN) snakemake --cores all
@@ -28,9 +28,6 @@ format: $(STAMP)
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 	$(RUN) snakefmt .
-
-bench: $(STAMP)
-	$(RUN) python benchmarks/run.py
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
