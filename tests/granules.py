@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+
 from _hdfeos import TILE, Layer, write_granule
 
 NDVI, RELIABILITY, VI = (

@@ -3,9 +3,10 @@
 from datetime import date, timedelta
 
 import pytest
-from _calendar import calendar, composites, days_of, periods, tiles, weight
 from hypothesis import given
 from hypothesis import strategies as st
+
+from _calendar import calendar, composites, days_of, periods, tiles, weight
 
 MONTHS = st.builds("{:04d}-{:02d}".format, st.integers(2001, 2030), st.integers(1, 12))
 

@@ -2,12 +2,17 @@
 
 from datetime import date, timedelta
 
-import composite_modis
-import define_grid
-import index_modis
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pyproj import Transformer
+
+import composite_modis
+import define_grid
+import index_modis
 from _granule import PRODUCTS
 from _log import UserError
 from _raster import Grid, inside, lonlat, read
@@ -24,10 +29,6 @@ from granules import (
     WSA,
     make_granule,
 )  # fmt: skip
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from pyproj import Transformer
 
 AEA = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
 BOX = [102.1, 33.8, 102.2, 33.9]

@@ -1,16 +1,17 @@
 """The one grid: its edges, the cells inside, their coordinates, their area."""
 
-import define_grid
 import geopandas
 import numpy as np
 import pytest
 import rasterio
 import shapely
+from pyproj import Geod, Transformer
+
+import define_grid
 from _log import UserError
 from _raster import Grid, inside, lonlat
 from conftest import ROOT
 from define_grid import area_of_box, metric, snapped
-from pyproj import Geod, Transformer
 
 AEA = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
 BOX = [102.0, 33.6, 102.7, 34.19]

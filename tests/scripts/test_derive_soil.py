@@ -1,18 +1,19 @@
 """Texture and water capacity: E1, closure, the nearest native cell, units that are not g/kg."""
 
-import define_grid
-import derive_soil
 import numpy as np
 import pytest
 import rasterio
-from _log import UserError
-from _raster import inside, lonlat, read
-from conftest import SHARED
-from derive_soil import available_water, check_unit, closed, nearest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
 from rasterio.transform import Affine
+
+import define_grid
+import derive_soil
+from _log import UserError
+from _raster import inside, lonlat, read
+from conftest import SHARED
+from derive_soil import available_water, check_unit, closed, nearest
 
 HOMOLOSINE = "+proj=igh +lon_0=0 +datum=WGS84 +units=m +no_defs"
 AEA = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"

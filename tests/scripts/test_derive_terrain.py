@@ -4,18 +4,19 @@ import shutil
 import subprocess
 import zipfile
 
-import define_grid
-import derive_terrain
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Transformer
+
+import define_grid
+import derive_terrain
 from _log import UserError
 from _raster import Grid, inside, read
 from conftest import SHARED
 from derive_terrain import VOID, Mosaic, aggregated, bilinear, corner, direction, gradient, heights
-from hypothesis import given
-from hypothesis import strategies as st
-from pyproj import Transformer
 
 UTM = "EPSG:32632"
 ALPS = [6.9, 43.62, 7.1, 43.8]  # over the seam of the two tiles

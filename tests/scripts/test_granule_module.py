@@ -6,9 +6,10 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
-import _granule
 import numpy as np
 import pytest
+
+import _granule
 from _granule import PRODUCTS, check, header, implausible, place, stored, usable
 from _hdfeos import TILE
 from _log import UserError

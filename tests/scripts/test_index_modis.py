@@ -1,14 +1,15 @@
 """The exact native pixel of every cell, against PROJ and against a published station."""
 
-import define_grid
-import index_modis
 import numpy as np
 import pytest
-from _raster import Grid, lonlat, read
 from hypothesis import given
 from hypothesis import strategies as st
-from index_modis import PIXEL, nearest_pixel
 from pyproj import Transformer
+
+import define_grid
+import index_modis
+from _raster import Grid, lonlat, read
+from index_modis import PIXEL, nearest_pixel
 
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 TILE = 1111950.5197665

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import rasterio
-from _raster import Grid, created, inside, lonlat, read, whole, write
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import Affine, xy
 from rasterio.windows import Window
+
+from _raster import Grid, created, inside, lonlat, read, whole, write
 
 GRID = Grid(CRS.from_epsg(32647), Affine(250, 0, 500000, 0, -250, 3800000), 7, 5)
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import rasterio
-import stack_static
-from _raster import Grid, read, write
 from rasterio.crs import CRS
 from rasterio.transform import Affine
+
+import stack_static
+from _raster import Grid, read, write
 
 GRID = Grid(CRS.from_epsg(32647), Affine(250, 0, 500000, 0, -250, 3800000), 4, 3)
 

@@ -13,9 +13,10 @@ from math import isclose, pi
 from pathlib import Path
 
 import numpy as np
-from _log import UserError
 from pyhdf.error import HDF4Error
 from pyhdf.SD import SD, SDC
+
+from _log import UserError
 
 TILE = 2 * pi * 6371007.181 / 36  # edge of a tile of the sinusoidal grid (m)
 CELLS = 4800  # 250 m cells along that edge; 500 m and 1 km pixels hold 2 and 4 of them

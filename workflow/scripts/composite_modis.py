@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
+
 from _calendar import calendar
 from _calendar import composites as composites_of
 from _granule import CELLS, PRODUCTS, STRAY, Product, check, header, implausible, stored, usable

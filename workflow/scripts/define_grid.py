@@ -1,15 +1,16 @@
 """The one grid of all maps: where its cells lie and which are mapped (S1, S3, U1, U2)."""
 
-import _raster
 import numpy as np
 import rasterio.crs
 import rasterio.windows
-from _log import UserError, log, log_to
-from _raster import Grid, created
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
+
+import _raster
+from _log import UserError, log, log_to
+from _raster import Grid, created
 
 BANDS = {"longitude": "degree", "latitude": "degree"}
 EVERY = 8  # the scale of area changes slowly: every eighth cell tells it to 1e-6

@@ -1,12 +1,13 @@
 """Texture of the topsoil and the water it can hold, at every map cell (S9, E1, U9, D3)."""
 
-import _raster
 import numpy as np
 import rasterio
-from _log import UserError, log, log_to
-from _raster import Grid, created, inside
 from pyproj import Transformer
 from rasterio.windows import Window
+
+import _raster
+from _log import UserError, log, log_to
+from _raster import Grid, created, inside
 
 BANDS = {"sand": "%", "silt": "%", "clay": "%", "AWC": "%"}
 OFF = 5.0  # a sum of the three that misses 100 % by more is worth a line in the log

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from _log import UserError, log, log_to
-from _raster import Grid, created, inside
 from pyproj import Transformer
 from rasterio.windows import Window, bounds
+
+from _log import UserError, log, log_to
+from _raster import Grid, created, inside
 
 BANDS = {"DEM": "m", "slope": "degree", "aspect": "degree"}
 VOID = -32768

@@ -4,8 +4,9 @@ The warpers' approximate transforms move 7 % of the cells by one pixel. The 250 
 1 km grids nest 1:2:4, so one index of 250 m rows and columns serves all products.
 """
 
-import _raster
 import numpy as np
+
+import _raster
 from _log import log, log_to
 from _raster import Grid, created
 

@@ -1,9 +1,10 @@
 """Soil and terrain in one file: the predictors that do not change from month to month (S9, S10)."""
 
+from numpy import count_nonzero, isfinite
+
 from _log import log, log_to
 from _predictors import STATIC, UNITS
 from _raster import Grid, created, read
-from numpy import count_nonzero, isfinite
 
 TERRAIN = ("DEM", "slope", "aspect")
 
@@ -17,7 +18,12 @@ def main(soil, terrain, static):
                 layer = read(source, name, window)
                 target.write(layer.astype("float32"), number, window=window)
                 present += count_nonzero(isfinite(layer))
-            log.info("%s: %d of %d cells have a value", name, present, grid.width * grid.height)
+            log.info(
+                "%s: %d of the grid's %d cells have a value",
+                name,
+                present,
+                grid.width * grid.height,
+            )
 
 
 if __name__ == "__main__":
