@@ -15,11 +15,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-# Colours that stay apart for the colour-blind and, as greys, in print (Crameri 2020).
-WETNESS = cm.lapaz_r
+
+def _part(colours, low: float, high: float) -> ListedColormap:
+    return ListedColormap(colours(np.linspace(low, high, 256)))
+
+
+# Colours that stay apart for the colour-blind and, as greys, in print (Crameri 2020). Their
+# nearly white ends are cut off: on a white page they would look like missing cells.
+WETNESS = _part(cm.lapaz_r, 0.08, 1)
 SIGNED = cm.vik
-DENSITY = cm.oslo_r
-HEIGHT = cm.bilbao
+DENSITY = _part(cm.oslo_r, 0.12, 0.95)
+HEIGHT = _part(cm.oleron, 0.62, 0.98)
 INK = "#1c1c1c"
 MISSING = "#d4d4d4"
 BLUE, ORANGE, PURPLE, GREEN = "#1f5f8b", "#c8641e", "#7b3294", "#1b7837"
@@ -31,7 +37,7 @@ PIXELS = 900  # of the longer side of a map: more than a page can show
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are alike everywhere
     "font.size": 8,
-    "axes.titlesize": 8.5,
+    "axes.titlesize": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
@@ -119,11 +125,13 @@ def furnish(axes: Axes, extent, metres: float = 1.0, below: float = 0.05) -> Non
     axes.text(left + length / metres + 0.02 * width, y, label, ha="left", **style)
     axes.annotate(
         "N",
-        xy=(right - 0.04 * width, y + 0.045 * height),
-        xytext=(right - 0.04 * width, y - 0.045 * height),
+        xy=(right - 0.05 * width, y + 0.03 * height),
+        xytext=(0, -11),
+        textcoords="offset points",
         ha="center",
         va="center",
         fontsize=7,
+        zorder=5,
         arrowprops=dict(arrowstyle="-|>", color=INK, lw=0.8, mutation_scale=7),
         annotation_clip=False,
     )

@@ -36,8 +36,8 @@ def figure_of(matrix: pd.DataFrame, count: int):
     for row, column in np.ndindex(values.shape):
         if row != column:
             value = values[row, column]
-            text = f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
-            colour = "white" if abs(value) > 0.6 else INK
+            text = f"{value:z.2f}".replace("-", "−") if np.isfinite(value) else "–"
+            colour = "white" if abs(value) > 0.5 else INK
             axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)

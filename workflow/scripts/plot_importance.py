@@ -40,12 +40,12 @@ def figure_of(table: pd.DataFrame, unit: str):
     panels = figure.subplots(1, len(parts), squeeze=False)[0]
     repeats = [name for name in table if name.startswith("repeat_")]
     for axes, (protocol, part) in zip(panels, parts, strict=True):
-        axes.barh(part["predictor"], part["mean"], color=BLUE, height=0.65, alpha=0.85)
+        axes.barh(part["predictor"], part["mean"], color=BLUE, height=0.65, alpha=0.5)
         axes.errorbar(
             part["mean"], part["predictor"], xerr=part["sd"], fmt="none", ecolor=INK, capsize=2
         )
         for name in repeats:
-            axes.plot(part[name], part["predictor"], ".", ms=2.5, color=INK, alpha=0.35, mew=0)
+            axes.plot(part[name], part["predictor"], "o", ms=2, color=INK, alpha=0.6, mew=0)
         axes.axvline(0, color=INK, lw=0.6)
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,7 @@ from _log import log, log_to
 from _raster import Grid, inside, lonlat, nearest, read
 from _table import write_table
 
-ACROSS = 3  # maps side by side for each product
+ACROSS = 6  # months side by side
 
 
 def summary(layer: np.ndarray) -> dict[str, float]:
@@ -25,25 +25,30 @@ def summary(layer: np.ndarray) -> dict[str, float]:
 
 
 def figure_of(pairs: dict, area: np.ndarray, extent):
-    """Return the figure: for each month the map and, right of it, SMCI; one colour scale.
+    """Return the figure: a column a month, the map above SMCI; one colour scale.
 
     `pairs` is {month: (map, SMCI)}, both on the cells of the map.
     """
     low, high = limits([layer for pair in pairs.values() for layer in pair], paper=False)
-    lines = -(-len(pairs) // ACROSS)
+    across = min(ACROSS, len(pairs))
+    lines = -(-len(pairs) // across)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    figure = canvas(height=0.4 + lines * ((WIDTH - 0.7) / (2 * ACROSS) * aspect * 1.1 + 0.3))
-    panels = figure.subplots(lines, 2 * ACROSS, squeeze=False)
-    for axes in panels.flat:
-        axes.set_axis_off()
+    figure = canvas(height=0.9 + lines * 2 * (0.16 + (WIDTH - 0.4) / across * aspect))
+    panels = figure.subplots(2 * lines, across, squeeze=False)
     for number, (month, pair) in enumerate(pairs.items()):
-        line, place = divmod(number, ACROSS)
-        for side, (layer, name) in enumerate(zip(pair, ("forest", "SMCI"), strict=True)):
-            axes = panels[line, 2 * place + side]
+        line, column = divmod(number, across)
+        for side, (layer, name) in enumerate(zip(pair, ("Random forest", "SMCI"), strict=True)):
+            axes = panels[2 * line + side, column]
             image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
-            title = f"{month_name[int(month[5:7])]}, {name}" if side == 0 else name
-            axes.set_title(title, loc="left")
+            if side == 0:
+                axes.set_title(f"{month_name[int(month[5:7])]} {month[:4]}")
+            if column == 0:
+                axes.set_ylabel(name)
+    for axes in panels[-2:, len(pairs) - (lines - 1) * across :].flat:
+        axes.set_axis_off()
     furnish(panels[-1, 0], extent)
+    for axes in panels[-1]:
+        axes.set_ylim(panels[-1, 0].get_ylim())
     label = "Soil moisture (m³/m³)"
     bar = figure.colorbar(
         image, ax=panels, label=label, extend="both", location="bottom", shrink=0.5, aspect=40

@@ -56,15 +56,15 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float):
     layers = [layer for products in periods.values() for layer in products.values()]
     low, high = limits(layers, paper=True)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.16)
+    figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.05)
     rows = figure.subplots(len(periods), 3, squeeze=False)
     titles = TITLES | {"random forest": f"Random forest, {cell:g} m"}
-    for row, (period, products) in zip(rows, periods.items(), strict=True):
-        for axes, (product, layer) in zip(row, products.items(), strict=True):
+    for number, (period, products) in enumerate(periods.items()):
+        for axes, (product, layer) in zip(rows[number], products.items(), strict=True):
             image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
-            if row is rows[0]:
+            if number == 0:
                 axes.set_title(titles[product], loc="left")
-        row[0].set_ylabel(period)
+        rows[number, 0].set_ylabel(period)
     for axes in rows[-1]:
         furnish(axes, extent)
     label = "Soil moisture (m³/m³)"

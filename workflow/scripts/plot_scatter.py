@@ -15,12 +15,11 @@ from _log import UserError, log, log_to
 from _table import write_table
 
 PANELS = {
-    "train": "samples it was trained on",
-    "temporal": "unseen years of seen places",
+    "train": "training samples",
+    "temporal": "unseen years, seen places",
     "leave_location_out": "places never seen",
 }
 BINS = 60
-SHOWN = ("R", "RMSE", "bias")
 
 
 def density(target: np.ndarray, prediction: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -92,7 +91,15 @@ def figure_of(table: pd.DataFrame, edges: np.ndarray, unit: str):
         axes.plot(ends, ends, color=INK, lw=0.8, ls=(0, (4, 3)), label="1:1")
         line = item["fit_slope"] * ends + item["fit_intercept"]
         axes.plot(ends, line, color=ORANGE, label=f"fit, slope {item['fit_slope']:.2f}")
-        scores = [f"{name} = {item[name]:.3f}" for name in SHOWN if name in item]
+        scores = [
+            f"{name} = {item[name]:.3f}{units}".replace("-", "−")
+            for name, units in (
+                ("R", ""),
+                ("RMSE", f" {printed(unit)}"),
+                ("bias", f" {printed(unit)}"),
+            )
+            if name in item
+        ]
         text = "\n".join([*scores, f"N = {item['N']:.0f}"])
         axes.text(0.04, 0.97, text, transform=axes.transAxes, va="top", fontsize=7, color=INK)
         axes.legend(loc="lower right", frameon=False, handlelength=1.6, borderaxespad=0.2)

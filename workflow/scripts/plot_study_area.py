@@ -77,6 +77,7 @@ def add_graticule(axes, longitude: np.ndarray, latitude: np.ndarray, extent) -> 
         labels = [f"{abs(d):g}° {letter[int(d < 0)]}" for d in degrees]
         set_ticks(np.interp(degrees, along, at), labels)
     axes.tick_params(length=2, width=0.5)
+    axes.xaxis.tick_top()  # the scale bar is below
 
 
 def add_position(axes, box) -> None:
@@ -84,7 +85,7 @@ def add_position(axes, box) -> None:
     west, south, east, north = box
     towns = np.array(list(TOWNS.values()))
     close = abs(towns.mean(axis=0) - [(west + east) / 2, (south + north) / 2]).max() < 15
-    around = [box, PAPER_BOX, (88, 25, 108, 40)] if close else [box]
+    around = [box, PAPER_BOX, (88, 25, 112, 40)] if close else [box]
     w, s, e, n = (f(b[i] for b in around) for i, f in enumerate((min, min, max, max)))
     pad = 0 if close else 8
     flat = 1 / np.cos(np.radians((s + n) / 2))
@@ -92,7 +93,7 @@ def add_position(axes, box) -> None:
     if close:
         region = (PAPER_BOX[:2], PAPER_BOX[2] - PAPER_BOX[0], PAPER_BOX[3] - PAPER_BOX[1])
         axes.add_patch(Rectangle(*region, fill=False, ec=INK, lw=0.8, ls=(0, (3, 2))))
-        axes.text(*PAPER_BOX[:2], "region of\nMa et al. 2023\n", fontsize=6, va="bottom")
+        axes.text(*PAPER_BOX[:2], "region of\nMa et al. 2023", fontsize=6, va="top")
         for name, (lon, lat) in TOWNS.items():
             axes.plot(lon, lat, "s", ms=2, color=INK)
             axes.text(lon + 0.4, lat, name, fontsize=6, va="center")
@@ -109,7 +110,7 @@ def figure_of(table, elevation, area, longitude, latitude, cells: Grid, box):
     """Return the figure: relief map with points, and beside it the position in degrees."""
     extent = cells.extent
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
-    figure = canvas(height=min(7.5, 0.5 + 0.62 * WIDTH * aspect * 1.12))
+    figure = canvas(height=min(7.5, 0.5 + 0.6 * WIDTH * aspect * 1.05))
     axes, side = figure.subplots(1, 2, width_ratios=(2.4, 1))
     image = draw_map(axes, elevation, extent, None, cmap=HEIGHT)
     shade = LightSource(315, 45).hillshade(
@@ -132,10 +133,11 @@ def figure_of(table, elevation, area, longitude, latitude, cells: Grid, box):
         here = table[table["kind"] == kind]
         style = dict(s=26, marker=marker, color=colour, ec="white", lw=0.7, zorder=3)
         axes.scatter(here["x"], here["y"], label=f"{label} ({len(here)})", **style)
-    furnish(axes, extent, below=0.12)
+    furnish(axes, extent)
     figure.colorbar(image, ax=axes, label="Elevation (m)", shrink=0.7, aspect=25, pad=0.02)
     add_position(side, box)
-    figure.legend(*axes.get_legend_handles_labels(), loc="lower right", frameon=False)
+    place = dict(loc="upper left", bbox_to_anchor=(-0.1, -0.15), frameon=False)
+    side.legend(*axes.get_legend_handles_labels(), **place)
     return figure
 
 

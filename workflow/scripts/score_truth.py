@@ -117,7 +117,9 @@ def scores(
 
 def _r_beyond_rounding(truth: np.ndarray, product: np.ndarray) -> float:
     # Deviations of a product without detail are rounding errors of float32, not zeros.
-    return float("nan") if np.nanstd(product) < 1e-7 else r(truth, product)
+    here = np.isfinite(product)
+    flat = not here.any() or product[here].std() < 1e-7
+    return float("nan") if flat else r(truth, product)
 
 
 def table_of(
