@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyhdf.SD import SD, SDC
+
 from _hdfeos import TILE, Layer, core_metadata, corners_of_tile, struct_metadata, write_granule
 from conftest import SHARED
-from pyhdf.SD import SD, SDC
 
 GRID = "MODIS_Grid_16DAY_250m_500m_VI"
 NDVI = "250m 16 days NDVI"

@@ -4,8 +4,6 @@ Every number on it was computed by this run, and a simulated study says so on to
 table. Places never seen come first, because nearly every cell of a map is one (C14).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Sand, silt, clay and the water capacity made from them span two dimensions only (D2).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -3,8 +3,6 @@
 A predictor that stays constant at a place ranks high when it helps to recognise the place.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from _figures import BLUE, INK, canvas, printed, save

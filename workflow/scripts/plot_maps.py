@@ -1,7 +1,5 @@
 """Draw the maps of a table study with its places, coloured by what was measured there (S20)."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

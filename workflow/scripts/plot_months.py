@@ -1,7 +1,5 @@
 """Draw the maps of every month of one year, the forest's above SMCI's (S20, S25)."""
 
-from __future__ import annotations
-
 from calendar import month_name
 
 import numpy as np

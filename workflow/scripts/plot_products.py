@@ -3,8 +3,6 @@
 All products are shown on the cells of the map, each with its own cell size visible.
 """
 
-from __future__ import annotations
-
 from calendar import month_abbr, month_name
 from collections.abc import Iterable
 from pathlib import Path

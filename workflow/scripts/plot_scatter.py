@@ -4,8 +4,6 @@ The first panel shows memory, the second unseen years of seen places (C14), the 
 map does where no sample was.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm

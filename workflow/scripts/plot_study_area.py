@@ -3,8 +3,6 @@
 The gauges' height against the area's tells how far rain is extrapolated (T2).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LightSource

@@ -4,8 +4,6 @@ A cell is left empty where a predictor is missing (U18), outside the study area,
 request, where the samples' screen for frost and snow would have dropped it (S17, U19).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from contextlib import ExitStack
 

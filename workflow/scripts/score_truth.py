@@ -4,8 +4,6 @@ Only a simulated study has a truth, and only this step reads it. All products ar
 same cells and months. The fine-scale R is the one number that shows the 250 m detail is real.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from rasterio.warp import transform

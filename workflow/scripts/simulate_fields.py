@@ -7,14 +7,15 @@ ERA5-Land shares part of SMCI's error, as a parent of it would.
 from calendar import monthrange
 from datetime import date
 
-import _raster
-import _world
 import h5netcdf
 import numpy as np
 import rasterio
-from _log import log, log_to
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
+
+import _raster
+import _world
+from _log import log, log_to
 
 TRUTH_UNITS = {"soil_moisture": "m3/m3", "precipitation": "mm/month"}
 MISSING = -999  # of SMCI

@@ -11,11 +11,12 @@ from pathlib import Path
 from statistics import NormalDist
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 import _archive
 import _calendar
 import _hdfeos
 import _world
-import numpy as np
 from _hdfeos import Layer
 from _log import log, log_to
 

@@ -6,14 +6,15 @@ one by one, so they do not sum to 1000 g/kg exactly.
 
 from pathlib import Path
 
-import _raster
-import _world
 import numpy as np
 import rasterio
-from _log import log, log_to
 from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
+
+import _raster
+import _world
+from _log import log, log_to
 
 SAMPLES = 1201  # of a one-degree cell of 3 arc seconds; its edge rows and columns are shared
 VOID = -32768

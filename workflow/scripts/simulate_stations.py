@@ -10,9 +10,10 @@ from collections import Counter
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+
 import _raster
 import _world
-import numpy as np
 from _log import UserError, log, log_to
 
 GSOD = (
