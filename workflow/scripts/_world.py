@@ -151,7 +151,7 @@ class World:
         east = np.linspace(-1, 1, shape[1], dtype="float32")
         height = 3900 - 330 * east + 350 * rough
         height = np.where(height < 3450, 3450 + 0.5 * (height - 3450), height)
-        floor = 3440 + 0.12 * (height - height.mean())
+        floor = 3400 + 0.12 * (height - height.mean())
         return height + self.valley * (floor - height)
 
     @cached_property

@@ -8,6 +8,7 @@ from calendar import monthrange
 from datetime import date
 
 import h5netcdf
+import h5py
 import numpy as np
 import rasterio
 from rasterio.crs import CRS
@@ -64,7 +65,7 @@ class Cells:
         return _world.standard(self.mean(self.world.noise(length, *names)))
 
 
-def smci(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray:
+def smci_month(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray:
     """Return SMCI of a month (m3/m3): 0.8 of a blurred truth, and two errors of its own."""
     lasting = cells.mean(cells.world.land["moisture"])
     lasting = 0.5 * lasting + 0.5 * _world.smooth(lasting, 1)
@@ -79,7 +80,7 @@ def smci(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarra
     )
 
 
-def smc(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray:
+def smc_month(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray:
     """Return SMC of a month (m3/m3): too wet by 0.05, with coarse errors."""
     return (
         0.43
@@ -89,7 +90,7 @@ def smc(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray
     )
 
 
-def era5land(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray:
+def era5land_month(cells: Cells, moisture: np.ndarray, year: int, month: int) -> np.ndarray:
     """Return the top layer of ERA5-Land of a month (m3/m3): its error is in SMCI too."""
     return (
         0.375
@@ -193,7 +194,7 @@ def write_era5land(path: str, cells: Cells, year: int, months: list[int], values
         file.create_variable("latitude", ("latitude",), data=cells.lat)
         file.create_variable("longitude", ("longitude",), data=cells.lon)
         file.create_variable("number", (), data=np.int64(0))
-        expver = file.create_variable("expver", ("valid_time",), dtype=str)
+        expver = file.create_variable("expver", ("valid_time",), dtype=h5py.string_dtype())
         expver[:] = np.array(["0001"] * stamps.size, dtype=object)
         layer = file.create_variable(
             "swvl1",
@@ -221,28 +222,6 @@ def truth_window(world: _world.World) -> tuple[slice, slice, _raster.Grid]:
     return slice(top, bottom), slice(left, right), grid
 
 
-def main(smci_files, smc_files, era5land_file, truth, year, months, area, seed, trend):
-    world = _world.build(area, seed, trend)
-    fine, middle, wide = (Cells(world, *grid) for grid in ((120, 3), (20, 2), (10, 1)))
-    rows, cols, grid = truth_window(world)
-    dailies, coarse = [], []
-    for month, smc_file, truth_file in zip(months, smc_files, truth, strict=True):
-        found = world.month(year, month)
-        moisture = found["moisture"]
-        dailies.append(smci_days(fine, smci(fine, moisture, year, month), year, month))
-        write_smc(
-            smc_file, middle, smc_gaps(middle, smc(middle, moisture, year, month), year, month)
-        )
-        coarse.append(era5land(wide, moisture, year, month))
-        layers = {"soil_moisture": moisture[rows, cols], "precipitation": found["rain"][rows, cols]}
-        _raster.write(truth_file, grid, layers, TRUTH_UNITS, simulated="true")
-    write_era5land(era5land_file, wide, year, months, coarse)
-    stored, time = np.concatenate(dailies), days(year, months)
-    for path, (part, step) in zip(smci_files, pieces(fine.lat.size), strict=True):
-        write_smci(path, year, time, fine.lat[part][::step], fine.lon, stored[:, part][:, ::step])
-    log.info("SMCI: %d of %d cell-days missing", (stored == MISSING).sum(), stored.size)
-
-
 def pieces(rows: int) -> list[tuple[slice, int]]:
     """Return the rows of the northern and the southern piece, and the order they are stored in.
 
@@ -252,12 +231,33 @@ def pieces(rows: int) -> list[tuple[slice, int]]:
     return [(slice(0, half), 1), (slice(half, rows), -1)]
 
 
+def main(smci, smc, era5land, truth, year, months, area, seed, trend):
+    world = _world.build(area, seed, trend)
+    fine, middle, wide = (Cells(world, *grid) for grid in ((120, 3), (20, 2), (10, 1)))
+    rows, cols, grid = truth_window(world)
+    dailies, coarse = [], []
+    for month, smc_file, truth_file in zip(months, smc, truth, strict=True):
+        found = world.month(year, month)
+        moisture = found["moisture"]
+        dailies.append(smci_days(fine, smci_month(fine, moisture, year, month), year, month))
+        whole = smc_month(middle, moisture, year, month)
+        write_smc(smc_file, middle, smc_gaps(middle, whole, year, month))
+        coarse.append(era5land_month(wide, moisture, year, month))
+        layers = {"soil_moisture": moisture[rows, cols], "precipitation": found["rain"][rows, cols]}
+        _raster.write(truth_file, grid, layers, TRUTH_UNITS, simulated="true")
+    write_era5land(era5land, wide, year, months, coarse)
+    stored, time = np.concatenate(dailies), days(year, months)
+    for path, (part, step) in zip(smci, pieces(fine.lat.size), strict=True):
+        write_smci(path, year, time, fine.lat[part][::step], fine.lon, stored[:, part][:, ::step])
+    log.info("SMCI: %d of %d cell-days missing", (stored == MISSING).sum(), stored.size)
+
+
 if __name__ == "__main__":
     log_to(snakemake.log[0])
     main(
-        smci_files=snakemake.output.smci,
-        smc_files=snakemake.output.smc,
-        era5land_file=snakemake.output.era5land,
+        smci=snakemake.output.smci,
+        smc=snakemake.output.smc,
+        era5land=snakemake.output.era5land,
         truth=snakemake.output.truth,
         year=int(snakemake.wildcards.year),
         months=snakemake.params.months,
