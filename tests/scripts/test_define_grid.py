@@ -105,6 +105,15 @@ def test_the_area_on_the_ellipsoid_in_any_projection(tmp_path, caplog):
         assert found == pytest.approx(expected, rel=2e-3)
 
 
+def test_the_area_of_a_polygon_where_the_projection_stretches(tmp_path, caplog):
+    # In Web Mercator the corner in the north is stretched by 2.3, the rest of the box by less.
+    box, corner = [100, 20, 101, 50], [100, 49, 100.5, 50]
+    path = polygon_file(tmp_path, shapely.box(*corner))
+    with caplog.at_level("INFO", "soil-moisture"):
+        make(tmp_path, path, box=box, crs="EPSG:3857", resolution=2000)
+    assert float(caplog.messages[-1].split()[2]) == pytest.approx(area_of_box(corner), rel=0.02)
+
+
 def test_area_of_the_published_box():
     assert area_of_box([97.34, 27.96, 104.75, 35.58]) == pytest.approx(593_101, rel=2e-3)
 
