@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,19 @@ def test_tiles_of_the_published_area():
     assert set(tiles(97.34, 27.96, 104.75, 35.58)) == {
         "h25v05", "h26v05", "h27v05", "h26v06", "h27v06",
     }  # fmt: skip
+
+
+@given(
+    st.tuples(st.floats(-170, 169), st.floats(-80, 79)),
+    st.tuples(st.floats(0.01, 10), st.floats(0.01, 10)),
+    st.tuples(st.floats(0.001, 0.999), st.floats(0.001, 0.999)),
+)
+def test_the_tiles_of_a_box_hold_its_points(corner, size, share):
+    (west, south), (wide, high) = corner, size
+    lon, lat = west + share[0] * wide, south + share[1] * high
+    x = (lon * np.cos(np.radians(lat)) + 180) / 10
+    y = (90 - lat) / 10
+    assert f"h{int(x):02d}v{int(y):02d}" in tiles(west, south, west + wide, south + high)
 
 
 def test_tiles_of_the_simulated_corner():

@@ -337,6 +337,19 @@ def test_a_granule_that_does_not_cover_the_area_is_named(study):
         study.run("lst", [path])
 
 
+def test_a_missing_quality_layer_is_found_before_anything_is_read(study, monkeypatch):
+    path = study.granule("MOD11A2", "2009-05-01", {LST: 14000})
+    monkeypatch.setattr(composite_modis, "stored", lambda *_: pytest.fail("read too early"))
+    with pytest.raises(UserError, match="expected layer 'QC_Day', found LST_Day_1km"):
+        study.run("lst", [path])
+
+
+def test_the_paper_needs_no_quality_layer(study):
+    path = study.granule("MOD11A2", "2009-05-01", {LST: 14000})
+    (may,) = study.run("lst", [path], qa="paper")
+    assert study.values(may) == pytest.approx([280 - 273.15], abs=1e-4)
+
+
 def test_all_granules_are_checked_before_the_first_is_read(study, monkeypatch):
     paths = [study.lst("2009-05-01", 280), study.lst("2009-05-09", 280, moved=(300, 0))]
     monkeypatch.setattr(composite_modis, "stored", lambda *_: pytest.fail("read too early"))

@@ -97,12 +97,21 @@ def test_the_area_on_the_ellipsoid_in_any_projection(tmp_path, caplog):
     ring = shapely.segmentize(shapely.box(*BOX), 0.001).exterior.coords
     expected = abs(Geod(ellps="WGS84").geometry_area_perimeter(shapely.Polygon(ring))[0]) / 1e6
     assert area_of_box(BOX) == pytest.approx(expected, rel=1e-5)
-    for crs in (AEA, "EPSG:3857"):  # Web Mercator stretches areas here by 1.45
+    for crs in (AEA, "EPSG:3395"):  # Mercator stretches areas here by 1.45
         caplog.clear()
         with caplog.at_level("INFO", "soil-moisture"):
             make(tmp_path, crs=crs)
         found = float(caplog.messages[-1].split()[2])
         assert found == pytest.approx(expected, rel=2e-3)
+
+
+def test_the_area_of_a_polygon_where_the_projection_stretches(tmp_path, caplog):
+    # In Mercator the corner in the north is stretched by 2.3, the rest of the box by less.
+    box, corner = [100, 20, 101, 50], [100, 49, 100.5, 50]
+    path = polygon_file(tmp_path, shapely.box(*corner))
+    with caplog.at_level("INFO", "soil-moisture"):
+        make(tmp_path, path, box=box, crs="EPSG:3395", resolution=2000)
+    assert float(caplog.messages[-1].split()[2]) == pytest.approx(area_of_box(corner), rel=0.02)
 
 
 def test_area_of_the_published_box():

@@ -255,6 +255,18 @@ def test_a_missing_layer_is_named_with_those_that_are_there(tmp_path):
         header(path, LST)
 
 
+@pytest.mark.parametrize("name", ["MOD11A1", "MCD43A3", "MYD13Q1"])
+def test_a_truncated_real_file_is_named(tmp_path, name):
+    content = Path(real(name)).read_bytes()
+    layer = {"MOD11A1": LST, "MCD43A3": WSA, "MYD13Q1": NDVI}[name]
+    for twentieth in range(1, 20):
+        path = tmp_path / f"{name}.hdf"
+        path.write_bytes(content[: len(content) * twentieth // 20])
+        with pytest.raises(UserError, match="truncated"):
+            header(str(path), layer)
+            stored(str(path), (layer,))
+
+
 def test_another_tile_is_named(tmp_path):
     path = lst_granule(tmp_path)
     moved = tmp_path / "MOD11A2" / "2009-05-01" / "h27v06.hdf"

@@ -166,6 +166,8 @@ def opened(path: str):
         raise _truncated(path, error) from None
     try:
         yield file
+    except HDF4Error as error:
+        raise _truncated(path, error) from None
     finally:
         file.end()
 
@@ -178,11 +180,13 @@ def _truncated(path: str, error: Exception) -> UserError:
     )
 
 
-def header(path: str, layer: str) -> Header:
-    """Return the header of the grid that holds `layer` in a granule."""
+def header(path: str, layer: str, *others: str) -> Header:
+    """Return the header of the grid that holds `layer` in a granule that has `others` as well."""
     with opened(path) as file:
         attributes = file.attributes()
         scale = _select(file, path, layer).attributes().get("scale_factor")
+        for other in others:
+            _select(file, path, other)
     grids = re.findall(
         r"GROUP=GRID_\d+\s(.*?)END_GROUP=GRID_\d+", _joined(attributes, "StructMetadata"), re.S
     )
@@ -212,14 +216,7 @@ def stored(
 ) -> list[np.ndarray]:
     """Return the stored integers of `layers`, cut to `rows` and `cols`; no scale, no mask."""
     with opened(path) as file:
-        found = []
-        for layer in layers:
-            field = _select(file, path, layer)
-            try:
-                found.append(field[rows, cols])
-            except HDF4Error as error:
-                raise _truncated(path, error) from None
-        return found
+        return [_select(file, path, layer)[rows, cols] for layer in layers]
 
 
 def _select(file: SD, path: str, layer: str):

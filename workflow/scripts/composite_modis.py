@@ -106,6 +106,11 @@ def on_grid(month: Month, sources: dict[str, Cut], shape: tuple[int, int]) -> np
     return layer.reshape(shape)
 
 
+def layers_of(product: Product, qa: str) -> tuple[str, ...]:
+    """Return the layers that are read: the values and, unless `qa` is `paper`, their quality."""
+    return product.layer, *(product.quality if qa == "recommended" else ())
+
+
 @dataclass(frozen=True)
 class Granule:
     """A granule that passed its checks: what to read of it, and for which months it counts."""
@@ -123,6 +128,7 @@ def plan(
     product: Product,
     sources: dict[str, Cut],
     periods: dict[str, dict[date, tuple[date, int]]],
+    qa: str,
 ) -> list[Granule]:
     """Check every granule before anything is computed, and return them in the order of dates.
 
@@ -135,7 +141,7 @@ def plan(
         weights = {m: found[day][1] for m, found in periods.items() if day in found}
         if tile not in sources or not weights:
             continue
-        head = header(path, product.layer)
+        head = header(path, *layers_of(product, qa))
         row, col = check(head, product)
         cut = sources[tile]
         rows = slice(cut.rows.start - row, cut.rows.stop - row)
@@ -161,7 +167,7 @@ def plan(
 
 def values_of(granule: Granule, product: Product, qa: str) -> tuple[np.ndarray, np.ndarray, dict]:
     """Return stored numbers, where they may be used, and how many pixels each rule removed."""
-    layers = (product.layer, *(product.quality if qa == "recommended" else ()))
+    layers = layers_of(product, qa)
     numbers, *quality = stored(granule.path, layers, granule.rows, granule.cols)
     stray = implausible(product, numbers)
     if stray > STRAY:
@@ -206,7 +212,7 @@ def main(granules, grid, index, composites, variable, year, assign, albedo_every
     sources = cuts(row, col, area, product.cells)
     files = {Path(path).stem: path for path in composites}
     rule = calendar(variable, assign, albedo_every)
-    planned = plan(granules, product, sources, {m: composites_of(m, **rule) for m in files})
+    planned = plan(granules, product, sources, {m: composites_of(m, **rule) for m in files}, qa)
     log.info("%s %s: %d granules for %d months", product.name, year, len(planned), len(files))
     running = composited(planned, product, qa, variable == "ndvi", variable == "et")
     for month, sums in running:

@@ -13,7 +13,7 @@ from _log import UserError, log, log_to
 from _raster import Grid, created
 
 BANDS = {"longitude": "degree", "latitude": "degree"}
-EVERY = 8  # the scale of area changes slowly: every eighth cell tells it to 1e-6
+EVERY = 8  # the scale of area changes slowly: every eighth cell of a row and column tells it
 
 
 def metric(crs: str) -> CRS:
@@ -90,10 +90,14 @@ def outline(path: str, crs: CRS) -> list:
 
 def true_area(grid: Grid, crs: CRS, cells: np.ndarray, longitude, latitude) -> float:
     """Return the area (km2) on the ellipsoid of the True cells of a block of the grid."""
-    some = np.s_[::EVERY, ::EVERY]
+    if not cells.any():
+        return 0.0
+    some = np.zeros(cells.shape, dtype=bool)
+    some[::EVERY, ::EVERY] = True
+    some = some & cells if (some & cells).any() else cells
     scale = Proj(crs).get_factors(longitude[some], latitude[some]).areal_scale
     cell = abs(grid.transform.a * grid.transform.e) / 1e6
-    return float(np.count_nonzero(cells) * cell / np.mean(scale))
+    return float(np.count_nonzero(cells) * cell * np.mean(1 / scale))
 
 
 def area_of_box(box: list[float]) -> float:

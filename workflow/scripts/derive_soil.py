@@ -19,9 +19,17 @@ def available_water(sand: np.ndarray, clay: np.ndarray) -> np.ndarray:
 
 
 def closed(parts: np.ndarray) -> np.ndarray:
-    """Return texture in % that sums to 100 from the stored parts (g/kg), along the first axis."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return 100 * parts / parts.sum(axis=0)
+    """Return texture in % that sums to 100 from the stored parts (g/kg), along the first axis.
+
+    Cells in which all three are 0 (water) have no texture: NaN.
+    """
+    sums = parts.sum(axis=0)
+    return 100 * parts / np.where(sums > 0, sums, np.nan)
+
+
+def misses(sums: np.ndarray) -> int:
+    """Return how many sums (g/kg) are off 100 % by more than `OFF`."""
+    return int(np.count_nonzero(np.abs(sums / 10 - 100) > OFF))
 
 
 def check_unit(sums: np.ndarray, names: str) -> None:
@@ -74,12 +82,12 @@ def main(sand, silt, clay, grid, lonlat, soil, awc):
                 path, *(degrees[area[rows]] for degrees in _raster.lonlat(lonlat, window))
             )
     sums = parts.sum(axis=0)[area]
-    present = sums[np.isfinite(sums)]
+    present = sums[sums > 0]
     check_unit(present, f"{sand}, {silt}, {clay}")
     log.info("%d of %d cells of the area have no texture", sums.size - present.size, sums.size)
     log.info(
         "%d cells miss 100 %% by more than %g %%; all are scaled to 100 %%",
-        np.count_nonzero(np.abs(present / 10 - 100) > OFF),
+        misses(present),
         OFF,
     )
 

@@ -27,6 +27,12 @@ def nearest_pixel(longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarr
     return row.astype("int32"), col.astype("int32")
 
 
+def tiles_of(row: np.ndarray, col: np.ndarray) -> set[str]:
+    """Return the names (hHHvVV) of the tiles in which pixels lie."""
+    numbers = np.unique(row // PIXELS * 100 + col // PIXELS).tolist()
+    return {f"h{number % 100:02d}v{number // 100:02d}" for number in numbers}
+
+
 def main(lonlat, index):
     grid = Grid.of(lonlat)
     tiles = set()
@@ -34,9 +40,8 @@ def main(lonlat, index):
         for window in grid.blocks():
             row, col = nearest_pixel(*_raster.lonlat(lonlat, window))
             target.write(np.stack([row, col]), window=window)
-            tiles |= set(np.unique(row // PIXELS * 100 + col // PIXELS).tolist())
-    names = [f"h{tile % 100:02d}v{tile // 100:02d}" for tile in sorted(tiles)]
-    log.info("%d cells lie in tiles %s", grid.width * grid.height, ", ".join(names))
+            tiles |= tiles_of(row, col)
+    log.info("%d cells lie in tiles %s", grid.width * grid.height, ", ".join(sorted(tiles)))
 
 
 if __name__ == "__main__":
