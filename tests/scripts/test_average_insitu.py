@@ -158,7 +158,7 @@ def test_every_site_and_month_has_a_row(tmp_path, caplog):
     assert table["value"].isna().tolist() == [False, False, True, True]
     assert table["depth"].unique().tolist() == [5]
     assert table.loc[0, ["lat", "lon"]].tolist() == [33.886, 102.142]
-    assert "CST01: 2 of 2 months kept; step 15 min; dropped 0 range" in caplog.text
+    assert "CST01: 5856 readings every 15 min; dropped 0 range" in caplog.text
 
 
 def test_same_files_give_the_same_bytes(tmp_path):

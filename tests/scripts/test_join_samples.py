@@ -32,7 +32,7 @@ def insitu(*records):
 def test_only_kept_months_are_targets():
     table = with_target(
         rows("insitu", ["A", "B", "C"]),
-        insitu(("A", "2010-06", 0.31, 1), ("B", "2010-06", np.nan, 0), ("A", "2010-07", 0.5, 1)),
+        insitu(("A", "2010-06", 0.31, 1), ("B", "2010-06", 0.25, 0), ("A", "2010-07", 0.5, 1)),
     )
     assert table["target"].to_numpy() == pytest.approx([0.31, np.nan, np.nan], nan_ok=True)
     assert table["site"].tolist() == ["A", "B", "C"]

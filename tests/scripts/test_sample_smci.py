@@ -14,14 +14,14 @@ import small_study
 from _log import UserError
 from _predictors import PREDICTORS
 from _raster import Window, write
-from sample_smci import Members, drawn, months_of, owner, strata
+from sample_smci import Members, corners_inside, drawn, months_of, owner, strata
 from small_study import GRID, LAT, LON, MONTHS, PROJ, SMCI
 
 SITE = ("A", LAT[10, 70], LON[10, 70])
 ASKED = {"cells": 40, "months_per_cell": 60, "station_distance": 2000, "aspect": "direction"}
 
 
-def run(folder, seed=1, write_study=True, **asked):
+def run(folder, seed=1, **asked):
     given = small_study.on_disk(folder, [SITE])
     sample_smci.main(
         **given,
@@ -39,13 +39,13 @@ def cells_inside(lon, lat):
     return (np.abs(LON - lon) < 1 / 240) & (np.abs(LAT - lat) < 1 / 240)
 
 
+WEST, NORTH = small_study.WEST / 120, small_study.NORTH / 120
+
+
 def test_owner_is_the_cell_that_contains_the_position():
     lon = WEST + np.array([0.5, 31.9, 32.1, -0.1, 3.2]) / 120
     lat = NORTH - np.array([0.5, 0.1, 0.1, 0.1, 2.9]) / 120
     assert owner(lon, lat, SMCI).tolist() == [0, 31, -1, -1, 2 * 32 + 3]
-
-
-WEST, NORTH = small_study.WEST / 120, small_study.NORTH / 120
 
 
 def test_means_are_those_of_the_cells_whose_centre_lies_inside(tmp_path):
@@ -127,6 +127,20 @@ def test_cells_lie_wholly_in_the_area_and_away_from_sites(tmp_path, caplog):
     assert f"{expected} of these farther than 2000 m" in caplog.text
 
 
+def test_one_corner_outside_is_enough():
+    row, col = 14, 16
+    everywhere = np.ones(GRID.shape, bool)
+    number = np.array([row * SMCI.width + col])
+    assert corners_inside(number, SMCI, GRID, everywhere).tolist() == [True]
+    to_grid = Transformer.from_crs("EPSG:4326", PROJ, always_xy=True)
+    for down in (0, 1):
+        for right in (0, 1):
+            x, y = to_grid.transform(WEST + (col + right) / 120, NORTH - (row + down) / 120)
+            area = everywhere.copy()
+            area[int((3570000 - y) // 250), int((x - 100000) // 250)] = False
+            assert corners_inside(number, SMCI, GRID, area).tolist() == [False]
+
+
 def test_targets_are_the_months_smci(tmp_path):
     for row in run(tmp_path).to_dict("records"):
         line = int((NORTH - row["lat"]) * 120)
@@ -144,6 +158,12 @@ def test_draws_are_distinct_and_in_proportion(stratum, cells, seed):
     for name in np.unique(stratum):
         share = len(rows) * (stratum == name).mean()
         assert abs((stratum[rows] == name).sum() - share) < 1 + 1e-9
+
+
+def test_draws_inside_a_stratum_are_random():
+    stratum = np.zeros(10, int)
+    pairs = {tuple(drawn(stratum, 2, np.random.default_rng(seed))) for seed in range(300)}
+    assert len(pairs) == 45  # every pair of ten may come
 
 
 def test_strata_are_combinations_of_terciles():

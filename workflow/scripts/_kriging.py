@@ -58,14 +58,11 @@ def lags(stations: np.ndarray, values: np.ndarray) -> np.ndarray:
     distance, total, count = distance[used], total[used], count[used]
     bins = int(np.clip(len(distance) // 5, 1, 15))
     number = np.minimum((distance / distance.max() * bins).astype(int), bins - 1)
-    pairs, summed, farness = (
-        np.bincount(number, w, minlength=bins) for w in (count, total, distance * count)
+    sums = np.stack(
+        [np.bincount(number, w, minlength=bins) for w in (distance * count, total, count)]
     )
-    there = pairs > 0
-    return (
-        np.stack([farness, summed, pairs], 1)[there]
-        / np.stack([pairs, pairs, np.ones(bins)], 1)[there]
-    )
+    farness, summed, pairs = sums[:, sums[2] > 0]
+    return np.stack([farness / pairs, summed / pairs, pairs], axis=1)
 
 
 def fit(table: np.ndarray, model: str) -> Variogram:

@@ -150,10 +150,10 @@ def main(sites, series, means, year, months, depth, min_share, min_days, valid, 
             result.insert(0, column, value)
         results.append(result)
         log.info(
-            "%s: %d of %d months kept; step %d min; dropped %s",
-            *(site, result["kept"].sum(), len(result)),
-            time_step(readings["time"]).total_seconds() / 60,
+            "%s: %d readings every %d min; dropped %s; %d of %d months kept",
+            *(site, len(readings), time_step(readings["time"]).total_seconds() / 60),
             ", ".join(f"{result[f'dropped_{rule}'].sum()} {rule}" for rule in RULES),
+            *(result["kept"].sum(), len(result)),
         )
     write_table(pd.concat(results, ignore_index=True), means)
 
