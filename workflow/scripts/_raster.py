@@ -59,8 +59,9 @@ class Grid:
 
     def positions(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return fractional row and column of points in the grid's CRS; cell 0 spans 0 to 1."""
-        cols, rows = ~self.transform * (np.asarray(x), np.asarray(y))
-        return rows, cols
+        x, y, inverse = np.asarray(x), np.asarray(y), ~self.transform
+        rows = inverse.d * x + inverse.e * y + inverse.f
+        return rows, inverse.a * x + inverse.b * y + inverse.c
 
     def blocks(self, rows: int = BLOCK) -> Iterator[Window]:
         """Yield full-width strips of at most `rows` rows: what is held in memory at once."""
