@@ -4,7 +4,6 @@ import pytest
 import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import Affine
-from scipy.ndimage import map_coordinates
 
 import score_truth
 from _log import UserError
@@ -92,17 +91,6 @@ def test_r_along_equals_numpy_with_gaps():
     np.testing.assert_allclose(score_truth.r_along(truth, product, 0, 10), expected)
     truth[:15, 1] = np.nan
     assert len(score_truth.r_along(truth, np.where(np.isnan(truth), np.nan, product), 0, 10)) == 4
-
-
-def test_bilinear_equals_scipy_inside_and_shares_out_missing_weights():
-    layer = np.random.default_rng(6).random((5, 6))
-    rows, cols = np.array([1.0, 2.3, 3.9]), np.array([2.0, 4.4, 0.7])
-    expected = map_coordinates(layer, [rows - 0.5, cols - 0.5], order=1)
-    np.testing.assert_allclose(score_truth.bilinear(layer, rows, cols), expected)
-    gap = np.array([[1.0, np.nan], [3.0, 4.0]])
-    at_corner = score_truth.bilinear(gap, np.array([1.0]), np.array([1.0]))
-    np.testing.assert_allclose(at_corner, (1 + 3 + 4) / 3)
-    assert np.isnan(score_truth.bilinear(gap, np.array([-3.0]), np.array([1.0]))).all()
 
 
 def test_all_products_are_judged_on_the_pairs_that_all_have():
