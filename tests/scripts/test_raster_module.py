@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import Affine, xy
 from rasterio.windows import Window
+from scipy.ndimage import map_coordinates
 
-from _raster import Grid, created, inside, lonlat, read, whole, write
+from _raster import Grid, bilinear, created, inside, lonlat, read, whole, write
 
 GRID = Grid(CRS.from_epsg(32647), Affine(250, 0, 500000, 0, -250, 3800000), 7, 5)
 
@@ -101,3 +102,13 @@ def test_same_layers_give_the_same_bytes(tmp_path):
     for name in ("a.tif", "b.tif"):
         write(tmp_path / name, GRID, {"DEM": layer}, {"DEM": "m"})
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
+def test_bilinear_equals_scipy_inside_and_shares_out_missing_weights():
+    layer = np.random.default_rng(6).random((5, 6))
+    rows, cols = np.array([1.0, 2.3, 3.9]), np.array([2.0, 4.4, 0.7])
+    expected = map_coordinates(layer, [rows - 0.5, cols - 0.5], order=1)
+    np.testing.assert_allclose(bilinear(layer, rows, cols), expected)
+    gap = np.array([[1.0, np.nan], [3.0, 4.0]])
+    np.testing.assert_allclose(bilinear(gap, np.array([1.0]), np.array([1.0])), (1 + 3 + 4) / 3)
+    assert np.isnan(bilinear(gap, np.array([-3.0, 0.5]), np.array([1.0, 1.5]))).all()

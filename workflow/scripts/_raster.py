@@ -59,8 +59,9 @@ class Grid:
 
     def positions(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return fractional row and column of points in the grid's CRS; cell 0 spans 0 to 1."""
-        cols, rows = ~self.transform * (np.asarray(x), np.asarray(y))
-        return rows, cols
+        x, y, inverse = np.asarray(x), np.asarray(y), ~self.transform
+        rows = inverse.d * x + inverse.e * y + inverse.f
+        return rows, inverse.a * x + inverse.b * y + inverse.c
 
     def blocks(self, rows: int = BLOCK) -> Iterator[Window]:
         """Yield full-width strips of at most `rows` rows: what is held in memory at once."""
@@ -167,6 +168,26 @@ def nearest(layer: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray
     row, col = np.floor(rows).astype("int64"), np.floor(cols).astype("int64")
     on = (row >= 0) & (row < layer.shape[0]) & (col >= 0) & (col < layer.shape[1])
     return np.where(on, layer[np.where(on, row, 0), np.where(on, col, 0)], np.nan)
+
+
+def bilinear(layer: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Return the mean of the four nearest cell centres, weighted by nearness.
+
+    Missing neighbours pass their weight to the others, so a gap does not grow; a position whose
+    own cell is missing stays missing, so it does not shrink either.
+    """
+    total, weights = np.zeros(rows.shape), np.zeros(rows.shape)
+    top, left = np.floor(rows - 0.5), np.floor(cols - 0.5)
+    down, right = rows - 0.5 - top, cols - 0.5 - left
+    for lower in (0, 1):
+        for further in (0, 1):
+            value = nearest(layer, top + lower, left + further)
+            weight = (down if lower else 1 - down) * (right if further else 1 - right)
+            weight = np.where(np.isfinite(value), weight, 0.0)
+            total += weight * np.where(np.isfinite(value), value, 0.0)
+            weights += weight
+    own = np.isfinite(nearest(layer, rows, cols)) & (weights > 0)
+    return np.where(own, total / np.where(own, weights, 1.0), np.nan)
 
 
 def inside(grid_file: str, window: Window | None = None) -> np.ndarray:

@@ -126,9 +126,7 @@ def truth_words(score: pd.DataFrame, unit: str) -> str:
         f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
         for product in ("random forest", RIVAL)
     )
-    return (
-        f"Against the simulated truth the maps are off by {own}, SMCI on the same cells by {rival}."
-    )
+    return f"Against the simulated truth the maps are off by {own}, interpolated SMCI by {rival}."
 
 
 def validation(metrics: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

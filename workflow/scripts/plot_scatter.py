@@ -89,16 +89,9 @@ def figure_of(table: pd.DataFrame, edges: np.ndarray, unit: str):
         axes.plot(ends, ends, color=INK, lw=0.8, ls=(0, (4, 3)), label="1:1")
         line = item["fit_slope"] * ends + item["fit_intercept"]
         axes.plot(ends, line, color=ORANGE, label=f"fit, slope {item['fit_slope']:.2f}")
-        scores = [
-            f"{name} = {item[name]:.3f}{units}".replace("-", "−")
-            for name, units in (
-                ("R", ""),
-                ("RMSE", f" {printed(unit)}"),
-                ("bias", f" {printed(unit)}"),
-            )
-            if name in item
-        ]
-        text = "\n".join([*scores, f"N = {item['N']:.0f}"])
+        units = {"R": "", "RMSE": f" {printed(unit)}", "bias": f" {printed(unit)}"}
+        scores = [f"{name} = {item[name]:z.3f}{units[name]}" for name in units if name in item]
+        text = "\n".join([*scores, f"N = {item['N']:.0f}"]).replace("-", "−")
         axes.text(0.04, 0.97, text, transform=axes.transAxes, va="top", fontsize=7, color=INK)
         axes.legend(loc="lower right", frameon=False, handlelength=1.6, borderaxespad=0.2)
         axes.set(aspect="equal", xlim=ends, ylim=ends, xlabel=f"Target ({printed(unit)})")

@@ -50,11 +50,11 @@ def placed(table: pd.DataFrame, cells: Grid, elevation: np.ndarray) -> pd.DataFr
 
 
 def nice_ticks(low: float, high: float) -> np.ndarray:
-    """Return two to five round values between `low` and `high`."""
+    """Return three to seven round values between `low` and `high`."""
     for step in (10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01):
         ticks = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
-        if len(ticks) >= 2:
-            return np.round(ticks, 2)
+        if len(ticks) >= 3:
+            return np.round(ticks, 2) + 0.0
     return np.array([(low + high) / 2])
 
 

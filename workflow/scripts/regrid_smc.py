@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from _log import UserError, log, log_to
-from _raster import Grid, created, inside, lonlat, read
+from _raster import Grid, bilinear, created, inside, lonlat, nearest, read
 
 
 def month_in(path: str) -> str:
@@ -28,36 +28,6 @@ def valid(layer: np.ndarray, path: str) -> np.ndarray:
             "Is it percent, or is the nodata value not tagged? Convert the file."
         )
     return np.where(layer > 0, layer, np.nan)
-
-
-def nearest(layer: np.ndarray, row: np.ndarray, col: np.ndarray) -> np.ndarray:
-    """Return the value of the cell that contains each position, NaN outside `layer`.
-
-    `row` and `col` count cells from the upper left corner: cell 0 reaches from 0 to 1.
-    """
-    row, col = np.floor(row).astype(int), np.floor(col).astype(int)
-    there = (row >= 0) & (row < layer.shape[0]) & (col >= 0) & (col < layer.shape[1])
-    return np.where(there, layer[np.where(there, row, 0), np.where(there, col, 0)], np.nan)
-
-
-def bilinear(layer: np.ndarray, row: np.ndarray, col: np.ndarray) -> np.ndarray:
-    """Return the mean of the four nearest cell centres, weighted by nearness.
-
-    Missing neighbours pass their weight to the others, so a gap does not grow; a position whose
-    own cell is missing stays missing, so it does not shrink either.
-    """
-    total, weights = np.zeros(row.shape), np.zeros(row.shape)
-    top, left = np.floor(row - 0.5), np.floor(col - 0.5)
-    down, right = row - 0.5 - top, col - 0.5 - left
-    for lower in (0, 1):
-        for further in (0, 1):
-            value = nearest(layer, top + lower, left + further)
-            weight = (down if lower else 1 - down) * (right if further else 1 - right)
-            weight = np.where(np.isfinite(value), weight, 0.0)
-            total += weight * np.where(np.isfinite(value), value, 0.0)
-            weights += weight
-    own = np.isfinite(nearest(layer, row, col)) & (weights > 0)
-    return np.where(own, total / np.where(own, weights, 1.0), np.nan)
 
 
 RESAMPLING = {"nearest": nearest, "bilinear": bilinear}

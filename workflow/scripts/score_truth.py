@@ -10,31 +10,10 @@ from rasterio.warp import transform
 
 from _log import UserError, log, log_to
 from _metrics import METRICS, bias, r
-from _raster import Grid, inside, nearest, read
+from _raster import Grid, bilinear, inside, nearest, read
 from _table import write_table
 
 COARSE = 1000  # metres: the cells whose mean the fine scale deviates from
-
-
-def bilinear(layer: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Return the layer interpolated at fractional positions (cell 0 spans 0 to 1).
-
-    Missing neighbours give their weight to the others; NaN where all four are missing.
-    """
-    padded = np.pad(layer, 1, constant_values=np.nan)
-    top, left = np.floor(rows + 0.5).astype("int64"), np.floor(cols + 0.5).astype("int64")
-    down, right = rows + 0.5 - top, cols + 0.5 - left
-    total, weights = np.zeros(np.shape(rows)), np.zeros(np.shape(rows))
-    for i, by_row in ((0, 1 - down), (1, down)):
-        for j, by_col in ((0, 1 - right), (1, right)):
-            row, col = top + i, left + j
-            on = (row >= 0) & (row < padded.shape[0]) & (col >= 0) & (col < padded.shape[1])
-            value = np.where(on, padded[np.where(on, row, 0), np.where(on, col, 0)], np.nan)
-            weight = np.where(np.isfinite(value), by_row * by_col, 0)
-            total += weight * np.where(np.isfinite(value), value, 0)
-            weights += weight
-    with np.errstate(invalid="ignore"):
-        return np.where(weights > 0, total / weights, np.nan)
 
 
 def mean_over(values: np.ndarray, axis) -> np.ndarray:

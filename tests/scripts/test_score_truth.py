@@ -1,0 +1,181 @@
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+
+import score_truth
+from _log import UserError
+from _raster import Grid, created, write
+
+ALBERS = CRS.from_string(
+    "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
+)
+
+
+def found(truth, product, season=None, coarse=None):
+    months, cells = truth.shape
+    season = np.array(["05"] * months) if season is None else season
+    coarse = np.arange(cells) // 16 if coarse is None else coarse
+    rows = score_truth.scores(truth, product, season, coarse)
+    return {name: value for name, value, _ in rows}, {name: n for name, _, n in rows}
+
+
+def test_the_truth_scores_perfectly():
+    truth = np.random.default_rng(1).normal(0.38, 0.07, (12, 160))
+    value, n = found(truth, truth)
+    for name in ("R", "spatial R", "temporal R", "anomaly R", "fine-scale R", "SD ratio", "R2"):
+        assert value[name] == pytest.approx(1, abs=1e-9), name
+    for name in ("RMSE", "bias", "ubRMSE", "bias, driest tenth", "bias, wettest tenth"):
+        assert value[name] == pytest.approx(0, abs=1e-12), name
+    assert (n["R"], n["spatial R"], n["temporal R"]) == (1920, 12, 160)
+
+
+def test_half_the_spread_and_an_offset():
+    truth = np.random.default_rng(2).uniform(0.2, 0.6, (10, 1000))
+    value, _ = found(truth, 0.5 * truth + 0.25)  # crosses the truth at 0.5
+    assert value["SD ratio"] == pytest.approx(0.5)
+    # uniform on 0.2..0.6: mean 0.4; the lowest tenth has mean 0.22, the highest 0.58
+    assert value["bias"] == pytest.approx(0.05, abs=0.003)
+    assert value["bias, driest tenth"] == pytest.approx(0.25 - 0.5 * 0.22, abs=0.002)
+    assert value["bias, wettest tenth"] == pytest.approx(0.25 - 0.5 * 0.58, abs=0.002)
+
+
+def test_right_places_wrong_months():
+    """Space is right and time is upside down: the two must not be mixed."""
+    space = np.linspace(-0.1, 0.1, 64)
+    time = np.linspace(-0.02, 0.02, 10)[:, None]
+    value, _ = found(0.4 + space + time, 0.4 + space - time)
+    assert value["spatial R"] == pytest.approx(1)
+    assert value["temporal R"] == pytest.approx(-1)
+    assert value["anomaly R"] == pytest.approx(-1)
+    assert value["R"] > 0.8
+
+
+def test_anomalies_forget_the_season():
+    """The product knows the season only: its R in time is high, of the anomalies there is none."""
+    season = np.array(["05", "07"] * 6)
+    wet = np.where(season == "07", 0.06, 0.0)[:, None]
+    noise = np.random.default_rng(3).normal(0, 0.005, (12, 40))
+    value, _ = found(0.35 + wet + noise, np.broadcast_to(0.35 + wet, (12, 40)).copy(), season)
+    assert value["temporal R"] > 0.95
+    assert np.isnan(value["anomaly R"])
+
+
+def test_calendar_month_seen_once_has_no_anomaly():
+    result = score_truth.anomalies(np.array([[1.0], [2.0], [4.0]]), np.array(["05", "06", "06"]))
+    np.testing.assert_array_equal(result, [[np.nan], [-1.0], [1.0]])
+
+
+def test_product_without_detail_has_no_fine_scale_r():
+    rng = np.random.default_rng(4)
+    coarse = np.arange(160) // 16
+    blocks = rng.normal(0.4, 0.05, (3, 10))[:, coarse]
+    truth = blocks + rng.normal(0, 0.02, (3, 160))
+    value, _ = found(truth, blocks.astype("float32"), coarse=coarse)
+    assert np.isnan(value["fine-scale R"])
+    assert value["spatial R"] > 0.85
+    half = blocks + 0.5 * score_truth.fine_scale(truth, coarse)
+    assert found(truth, half, coarse=coarse)[0]["fine-scale R"] == pytest.approx(1)
+
+
+def test_r_along_equals_numpy_with_gaps():
+    rng = np.random.default_rng(5)
+    truth, product = rng.normal(size=(2, 20, 5))
+    truth[3, 0] = product[3, 0] = np.nan
+    expected = [
+        np.corrcoef(truth[np.isfinite(truth[:, c]), c], product[np.isfinite(truth[:, c]), c])[0, 1]
+        for c in range(5)
+    ]
+    np.testing.assert_allclose(score_truth.r_along(truth, product, 0, 10), expected)
+    truth[:15, 1] = np.nan
+    assert len(score_truth.r_along(truth, np.where(np.isnan(truth), np.nan, product), 0, 10)) == 4
+
+
+def test_all_products_are_judged_on_the_pairs_that_all_have():
+    truth = np.random.default_rng(7).normal(0.4, 0.05, (4, 50))
+    poor = truth.copy()
+    poor[0, :10] = np.nan
+    months = ["2015-05", "2015-06", "2016-05", "2016-06"]
+    table = score_truth.table_of(truth, {"a": truth, "b": poor}, months, ["2016"], np.arange(50))
+    counts = table[table["metric"] == "RMSE"].set_index(["product", "period"])["n"]
+    assert counts.to_dict() == {
+        ("a", "all months"): 190,
+        ("b", "all months"): 190,
+        ("a", "test months"): 100,
+        ("b", "test months"): 100,
+    }
+
+
+def archive(folder, months, offset=0.0):
+    """Write a truth, and products that are the truth plus a constant of their own."""
+    truth = Grid(ALBERS, Affine(250, 0, 100_000, 0, -250, 3_600_000), 24, 20)
+    cells = Grid(ALBERS, Affine(250, 0, 99_500, 0, -250, 3_601_000), 30, 30)  # wider: shifted cells
+    world = Grid(CRS.from_epsg(4326), Affine(1, 0, 98, 0, -1, 36), 8, 8)
+    area = np.ones(cells.shape, "uint8")
+    area[:, :6] = 0
+    with created(f"{folder}/grid.tif", cells, {"inside": ""}, "uint8", 255) as target:
+        target.write(area, 1)
+    rng = np.random.default_rng(8)
+    paths = {name: [] for name in ("truth", "maps", "smci", "smc", "era5land")}
+    for month in months:
+        theta = rng.uniform(0.2, 0.6, truth.shape)
+        own = np.full(cells.shape, np.nan)
+        own[4:24, 2:26] = theta + 0.01
+        flat = np.full(world.shape, 0.4)
+        for name, grid, band, layer in (
+            ("truth", truth, "soil_moisture", theta),
+            ("maps", cells, "soil_moisture", own),
+            ("smc", cells, "SMC", own + 0.05),
+            ("smci", world, "SMCI", flat),
+            ("era5land", world, "swvl1", flat + offset),
+        ):
+            path = f"{folder}/{name}/{month}.tif"
+            write(path, grid, {band: layer}, {band: "m3/m3"})
+            paths[name].append(path)
+    return paths | {"grid": f"{folder}/grid.tif"}
+
+
+def test_cells_of_truth_and_map_are_matched_by_place(tmp_path):
+    months = ["2015-07", "2016-07"]
+    given = archive(tmp_path, months)
+    score = tmp_path / "score.csv"
+    score_truth.main(**given, score=str(score), months=months, test=["2016"])
+    table = pd.read_csv(score)
+    value = table[table["period"] == "all months"].set_index(["product", "metric"])["value"]
+    assert value["random forest", "bias"] == pytest.approx(0.01, abs=1e-6)
+    assert value["random forest", "ubRMSE"] == pytest.approx(0, abs=1e-6)
+    assert value["random forest", "fine-scale R"] == pytest.approx(1, abs=1e-5)
+    assert value["SMC", "bias"] == pytest.approx(0.06, abs=1e-6)
+    assert np.isnan(value["SMCI, nearest", "R"])
+    assert set(table["n"][table["metric"] == "RMSE"]) == {2 * 20 * 20, 20 * 20}
+    first = score.read_bytes()
+    score_truth.main(**given, score=str(score), months=months, test=["2016"])
+    assert score.read_bytes() == first
+
+
+def test_truth_of_another_area_is_named(tmp_path):
+    given = archive(tmp_path, ["2015-07"])
+    far = Grid(ALBERS, Affine(250, 0, 900_000, 0, -250, 3_600_000), 24, 20)
+    write(given["truth"][0], far, {"soil_moisture": np.ones(far.shape)}, {"soil_moisture": "m3/m3"})
+    with pytest.raises(UserError, match=r"2015-07\.tif: expected cells inside the study area"):
+        score_truth.main(**given, score="s.csv", months=["2015-07"], test=["2016"])
+
+
+def test_no_common_cell_names_the_product_that_has_none(tmp_path):
+    given = archive(tmp_path, ["2015-07"], offset=np.nan)
+    with pytest.raises(UserError, match=r"found none.*SMC 400.*ERA5-Land 0"):
+        score_truth.main(**given, score="s.csv", months=["2015-07"], test=["2016"])
+
+
+def test_truth_is_read_by_its_band_name(tmp_path):
+    given = archive(tmp_path, ["2015-07"])
+    with rasterio.open(given["truth"][0]) as source:
+        theta, grid = source.read(1), Grid.of(source.name)
+    layers = {"precipitation": theta * 0, "soil_moisture": theta}
+    write(given["truth"][0], grid, layers, {"precipitation": "mm", "soil_moisture": "m3/m3"})
+    score = tmp_path / "score.csv"
+    score_truth.main(**given, score=str(score), months=["2015-07"], test=["2016"])
+    value = pd.read_csv(score).set_index(["product", "metric"])["value"]
+    assert value["random forest", "bias"] == pytest.approx(0.01, abs=1e-6)
