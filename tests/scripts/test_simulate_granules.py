@@ -261,7 +261,7 @@ def test_same_seed_same_bytes_and_a_second_run_over_read_only_files(tmp_path):
     for root in ("one", "two", "one"):
         main(paths(tmp_path / root, few), AREA, 7, 0.0)
     for one, two in zip(paths(tmp_path / "one", few), paths(tmp_path / "two", few), strict=True):
-        with open(one, "rb") as first, open(two, "rb") as second:  # noqa: PTH123
+        with open(one, "rb") as first, open(two, "rb") as second:
             assert first.read() == second.read()
     left = [p.name for p in (tmp_path / "one").rglob("*") if p.is_file()]
     assert sorted(left) == sorted([f"{TILE}.hdf", f"{TILE}.json"] * 2)

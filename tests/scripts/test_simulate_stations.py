@@ -57,7 +57,7 @@ def archive(tmp_path_factory):
 
 
 def rows(path):
-    with open(path, newline="", encoding="utf-8") as lines:  # noqa: PTH123
+    with open(path, newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
 
 
