@@ -26,7 +26,7 @@ def paths(root, year, months):
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     root = tmp_path_factory.mktemp("fields")
-    main(**paths(root, 2012, MONTHS), year=2012, months=MONTHS, area=AREA, seed=7, trend=0.0)
+    main(**paths(root, 2012, MONTHS), year="2012", months=MONTHS, area=AREA, seed=7, trend=0.0)
     return root
 
 
@@ -203,6 +203,6 @@ def test_pieces_hold_every_row_once():
 
 def test_same_seed_same_bytes_and_another_year_changes_nothing(archive, tmp_path):
     main(**paths(tmp_path, 2011, [6]), year=2011, months=[6], area=AREA, seed=7, trend=0.0)
-    main(**paths(tmp_path, 2012, MONTHS), year=2012, months=MONTHS, area=AREA, seed=7, trend=0.0)
+    main(**paths(tmp_path, 2012, MONTHS), year="2012", months=MONTHS, area=AREA, seed=7, trend=0.0)
     for name in ("2012.nc", "SMC_201206.tif", "SMCI_1km_2012_10cm/south.nc", "truth/2012-07.tif"):
         assert (tmp_path / name).read_bytes() == (archive / name).read_bytes()

@@ -232,6 +232,7 @@ def pieces(rows: int) -> list[tuple[slice, int]]:
 
 
 def main(smci, smc, era5land, truth, year, months, area, seed, trend):
+    year = int(year)
     world = _world.build(area, seed, trend)
     fine, middle, wide = (Cells(world, *grid) for grid in ((120, 3), (20, 2), (10, 1)))
     rows, cols, grid = truth_window(world)
@@ -259,7 +260,7 @@ if __name__ == "__main__":
         smc=snakemake.output.smc,
         era5land=snakemake.output.era5land,
         truth=snakemake.output.truth,
-        year=int(snakemake.wildcards.year),
+        year=snakemake.wildcards.year,
         months=snakemake.params.months,
         area=snakemake.params.area,
         seed=snakemake.params.seed,

@@ -237,6 +237,7 @@ def unlucky_gauge(seed: int, year: int, stations: list[str]) -> tuple[str, int]:
 def main(gauges, sites, rain, insitu, year, months, area, seed, trend):
     gauge_rows = {row["station"]: row for row in table(gauges, ["station", "name", "lat", "lon"])}
     site_rows = {row["site"]: row for row in table(sites, ["site", "lat", "lon"])}
+    year = int(year)
     world = _world.build(area, seed, trend)
     truth = {month: world.month(year, month) for month in range(1, 13)}
     blank_gauge, blank_month = unlucky_gauge(seed, year, list(gauge_rows))
@@ -272,7 +273,7 @@ if __name__ == "__main__":
         sites=snakemake.input.sites,
         rain=snakemake.output.rain,
         insitu=snakemake.output.insitu,
-        year=int(snakemake.wildcards.year),
+        year=snakemake.wildcards.year,
         months=snakemake.params.months,
         area=snakemake.params.area,
         seed=snakemake.params.seed,
