@@ -103,6 +103,13 @@ def test_a_typo_stops_snakemake_with_the_message_and_no_traceback(tmp_path):
     assert "Traceback" not in ended.stdout
 
 
+def test_a_station_table_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("insitu: {sites: my_sites.csv}\n")
+    ended = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml", check=False)
+    assert ended.returncode != 0 and "Traceback" not in ended.stdout
+    assert "my_sites.csv: expected a table of stations" in ended.stdout
+
+
 def test_files_of_the_config_are_found_here_or_in_the_repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.csv").write_text("")

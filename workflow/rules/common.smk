@@ -31,7 +31,13 @@ def lib(*modules):
 
 def stations(path):
     """Return the ids in the first column of a station table of the config."""
-    with open(_config.located(path, ROOT), newline="", encoding="utf-8") as lines:
+    table = Path(_config.located(path, ROOT))
+    if not table.exists():
+        raise WorkflowError(
+            f"{path}: expected a table of stations (config/README.md, rain.gauges and "
+            f"insitu.sites), found no file in {Path.cwd()} nor in {ROOT}."
+        )
+    with open(table, newline="", encoding="utf-8") as lines:
         return [row[0] for row in csv.reader(lines)][1:]
 
 
