@@ -5,6 +5,7 @@ ERA5-Land shares part of SMCI's error, as a parent of it would.
 """
 
 from calendar import monthrange
+from collections import Counter
 from datetime import date
 
 import h5netcdf
@@ -236,13 +237,14 @@ def main(smci, smc, era5land, truth, year, months, area, seed, trend):
     world = _world.build(area, seed, trend)
     fine, middle, wide = (Cells(world, *grid) for grid in ((120, 3), (20, 2), (10, 1)))
     rows, cols, grid = truth_window(world)
-    dailies, coarse = [], []
+    dailies, coarse, gaps = [], [], Counter()
     for month, smc_file, truth_file in zip(months, smc, truth, strict=True):
         found = world.month(year, month)
         moisture = found["moisture"]
         dailies.append(smci_days(fine, smci_month(fine, moisture, year, month), year, month))
-        whole = smc_month(middle, moisture, year, month)
-        write_smc(smc_file, middle, smc_gaps(middle, whole, year, month))
+        values = smc_gaps(middle, smc_month(middle, moisture, year, month), year, month)
+        write_smc(smc_file, middle, values)
+        gaps.update(values.ravel().tolist())
         coarse.append(era5land_month(wide, moisture, year, month))
         layers = {"soil_moisture": moisture[rows, cols], "precipitation": found["rain"][rows, cols]}
         _raster.write(truth_file, grid, layers, TRUTH_UNITS, simulated="true")
@@ -250,6 +252,7 @@ def main(smci, smc, era5land, truth, year, months, area, seed, trend):
     stored, time = np.concatenate(dailies), days(year, months)
     for path, (part, step) in zip(smci, pieces(fine.lat.size), strict=True):
         write_smci(path, year, time, fine.lat[part][::step], fine.lon, stored[:, part][:, ::step])
+    log.info("SMC: %d cells -9999 and %d cells 0 of %d", gaps[-9999], gaps[0], gaps.total())
     log.info("SMCI: %d of %d cell-days missing", (stored == MISSING).sum(), stored.size)
 
 
