@@ -41,6 +41,7 @@ CAPTIONS = {
     "hollow circle has no measurement in that month.",
 }
 RIVAL = "SMCI, bilinear"  # the target product itself, brought to the grid: the bar to clear
+PERIODS = {"all": "All months", "test": "Test months"}
 TRUTH_METRICS = (
     "R", "RMSE", "bias", "ubRMSE", "spatial R", "temporal R", "anomaly R", "fine-scale R",
     "SD ratio", "bias, driest tenth", "bias, wettest tenth",
@@ -121,7 +122,7 @@ def accuracy_words(metrics: pd.DataFrame, unit: str) -> list[str]:
 
 def truth_words(score: pd.DataFrame, unit: str) -> str:
     """Return in words how far the maps are from the simulated truth, and how far SMCI is."""
-    found = score[score["period"] == "all months"].set_index(["product", "metric"])["value"]
+    found = score[score["period"] == "all"].set_index(["product", "metric"])["value"]
     own, rival = (
         f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
         for product in ("random forest", RIVAL)
@@ -165,7 +166,7 @@ def optimism(metrics: pd.DataFrame, score: pd.DataFrame) -> tuple[list[str], lis
 
     A negative difference of RMSE, or a positive one of R, is optimism.
     """
-    own = score[(score["product"] == "random forest") & (score["period"] == "all months")]
+    own = score[(score["product"] == "random forest") & (score["period"] == "all")]
     true = own.set_index("metric")["value"]
     rows = []
     for protocol, words in DESIGNS.items():
@@ -209,8 +210,9 @@ def sections_of(
     sections = [(f"The maps{label}", first)]
     if score is not None:
         parts = [
-            _page.table(*against_truth(score, period), f"{period.capitalize()}; errors in {unit}")
-            for period in dict.fromkeys(score["period"])
+            _page.table(*against_truth(score, period), f"{words}; errors in {unit}")
+            for period, words in PERIODS.items()
+            if period in set(score["period"])
         ]
         parts.append(_page.note(TRUTH_NOTE))
         claimed = "What each validation claims, and how far it is from the truth"
