@@ -75,6 +75,8 @@ def cell(value) -> str:
         return value
     if pd.isna(value):
         return "–"
+    if abs(value) < 1e-9:  # what rounding leaves of a zero
+        return "0"
     return (f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}").replace("-", "−")
 
 

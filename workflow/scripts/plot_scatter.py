@@ -7,7 +7,6 @@ map does where no sample was.
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from _figures import DENSITY, INK, ORANGE, canvas, printed, save
 from _log import UserError, log, log_to
@@ -98,9 +97,10 @@ def figure_of(table: pd.DataFrame, edges: np.ndarray, unit: str):
         axes.set(aspect="equal", xlim=ends, ylim=ends, xlabel=f"Target ({printed(unit)})")
         axes.set_title(f"({letter}) {PANELS[protocol]}", loc="left")
     panels[0].set_ylabel(f"Predicted ({printed(unit)})")
-    style = dict(pad=0.01, aspect=25, format=ScalarFormatter())
-    bar = figure.colorbar(image, ax=list(panels), label="Samples per square", **style)
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    counts = [n * 10**power for power in range(6) for n in (1, 3) if n * 10**power <= norm.vmax]
+    bar = figure.colorbar(image, ax=list(panels), label="Samples per square", pad=0.01, aspect=25)
+    bar.set_ticks(counts, labels=[f"{count:,}" for count in counts], minor=False)
+    bar.ax.minorticks_off()
     return figure
 
 
