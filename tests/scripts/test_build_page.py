@@ -9,7 +9,7 @@ import pytest
 import build_page
 from _log import UserError
 
-PNG = b"\x89PNG not really"
+PNG = b"\x89PNG" + bytes(12) + (1000).to_bytes(4) + b"not really"
 
 
 def metrics():
@@ -35,7 +35,7 @@ def score():
             "random forest": {"RMSE": 0.0527, "R": 0.696, "fine-scale R": 0.37},
             "SMCI, bilinear": {"RMSE": 0.0443, "R": 0.771, "fine-scale R": np.nan},
         }.items()
-        for period in ("all months", "test months")
+        for period in ("all", "test")
         for metric, value in values.items()
     ]
     return pd.DataFrame(rows, columns=["product", "period", "metric", "value", "n"])
@@ -111,9 +111,11 @@ def test_page_is_whole_escapes_the_title_and_fetches_nothing(tmp_path):
 
 
 def test_links_are_relative_to_the_page(tmp_path):
-    links = Reader(page(write_inputs(tmp_path))).links
+    given = write_inputs(tmp_path)
+    links = Reader(page(given)).links
     assert "../maps/monthly/2018-05.tif" in links
     assert {"fig03_scatter.png", "fig03_scatter.pdf", "fig03_scatter.csv"} <= set(links)
+    assert 'style="width:700px"' in Path(given["page"]).read_text(encoding="utf-8")
     assert sum(link.startswith("data:image/png;base64,") for link in links) == 2
 
 
@@ -171,13 +173,21 @@ def test_truth_words_name_the_bar_to_clear():
 
 
 def test_products_stand_side_by_side_in_the_published_order():
-    head, rows = build_page.against_truth(score(), "all months")
+    head, rows = build_page.against_truth(score(), "all")
     assert head == ["Against the truth", "random forest", "SMCI, bilinear"]
     assert rows == [
         ["R", "0.696", "0.771"],
         ["RMSE", "0.053", "0.044"],
         ["fine-scale R", "0.370", "–"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-6.5e-15, "0"), (1234, "1,234"), (28.314, "28.3"), (-0.0601, "−0.0601"), ("a", "a")],
+)
+def test_cells_of_small_tables_are_readable(value, text):
+    assert build_page.cell(value) == text
 
 
 def test_search_shows_full_depth_in_words():

@@ -101,10 +101,10 @@ def test_all_products_are_judged_on_the_pairs_that_all_have():
     table = score_truth.table_of(truth, {"a": truth, "b": poor}, months, ["2016"], np.arange(50))
     counts = table[table["metric"] == "RMSE"].set_index(["product", "period"])["n"]
     assert counts.to_dict() == {
-        ("a", "all months"): 190,
-        ("b", "all months"): 190,
-        ("a", "test months"): 100,
-        ("b", "test months"): 100,
+        ("a", "all"): 190,
+        ("b", "all"): 190,
+        ("a", "test"): 100,
+        ("b", "test"): 100,
     }
 
 
@@ -143,7 +143,7 @@ def test_cells_of_truth_and_map_are_matched_by_place(tmp_path):
     score = tmp_path / "score.csv"
     score_truth.main(**given, score=str(score), months=months, test=["2016"])
     table = pd.read_csv(score)
-    value = table[table["period"] == "all months"].set_index(["product", "metric"])["value"]
+    value = table[table["period"] == "all"].set_index(["product", "metric"])["value"]
     assert value["random forest", "bias"] == pytest.approx(0.01, abs=1e-6)
     assert value["random forest", "ubRMSE"] == pytest.approx(0, abs=1e-6)
     assert value["random forest", "fine-scale R"] == pytest.approx(1, abs=1e-5)

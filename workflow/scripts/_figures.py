@@ -32,6 +32,7 @@ BLUE, ORANGE, PURPLE, GREEN = "#1f5f8b", "#c8641e", "#7b3294", "#1b7837"
 
 SCALE = (0.15, 0.66)  # colour range of the paper's soil-moisture maps (F8), m3/m3
 WIDTH = 174 / 25.4  # inches: two columns of a journal
+FOOT = 0.11  # room for scale bar and arrow, as a share of the map's height
 PIXELS = 900  # of the longer side of a map: more than a page can show
 
 STYLE = {
@@ -59,7 +60,9 @@ STYLE = {
 def canvas(height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure in the common style; sizes in inches."""
     rcParams.update(STYLE)
-    return Figure(figsize=(width, height), layout="constrained", dpi=200)
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=200)
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+    return figure
 
 
 def printed(unit: str) -> str:
@@ -113,12 +116,12 @@ def round_length(most: float) -> float:
     return next(n * power for n in (5, 2, 1) if n * power <= most * (1 + 1e-9))
 
 
-def furnish(axes: Axes, extent, metres: float = 1.0, below: float = 0.05) -> None:
+def furnish(axes: Axes, extent, metres: float = 1.0) -> None:
     """Add a scale bar and a north arrow under a map, outside the cells; sizes follow the map."""
     left, right, bottom, top = extent
     width, height = right - left, top - bottom
     length = round_length(0.3 * width * metres)
-    y = bottom - below * height
+    y = bottom - FOOT / 2 * height
     axes.plot([left, left + length / metres], [y, y], color=INK, lw=2, solid_capstyle="butt")
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     style = dict(va="center", fontsize=7, clip_on=False)
@@ -135,7 +138,7 @@ def furnish(axes: Axes, extent, metres: float = 1.0, below: float = 0.05) -> Non
         arrowprops=dict(arrowstyle="-|>", color=INK, lw=0.8, mutation_scale=7),
         annotation_clip=False,
     )
-    axes.set(xlim=(left, right), ylim=(y - 0.06 * height, top))
+    axes.set(xlim=(left, right), ylim=(bottom - FOOT * height, top))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ p{max-width:44rem;margin:.5rem 0}
 .lead{font-size:1.12rem}
 .banner{background:var(--warn);border-left:4px solid #c8641e;padding:.6rem .9rem;margin:0 0 1.2rem}
 figure{margin:1.4rem 0 2rem}
-figure img{width:100%;max-width:100%;height:auto;border:1px solid var(--line)}
+figure img{max-width:100%;height:auto;border:1px solid var(--line)}
 figcaption,.note{color:var(--soft);font-size:.9rem;max-width:46rem}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.88rem;margin:.8rem 0;font-variant-numeric:tabular-nums}
@@ -56,8 +56,11 @@ def figure(stem: str, png: bytes, caption: str) -> str:
     name, words = escape(stem), escape(caption)
     links = ", ".join(f'<a href="{name}.{end}">{end.upper()}</a>' for end in ("png", "pdf", "csv"))
     picture = b64encode(png).decode("ascii")
+    # Letters are then as large in a narrow figure as in a wide one.
+    width = round(int.from_bytes(png[16:20]) * 0.7)
     return (
-        f'<figure id="{name}"><img src="data:image/png;base64,{picture}" alt="{words}">'
+        f'<figure id="{name}"><img style="width:{width}px" alt="{words}" '
+        f'src="data:image/png;base64,{picture}">'
         f"<figcaption>{words} {links}</figcaption></figure>"
     )
 

@@ -41,6 +41,7 @@ CAPTIONS = {
     "hollow circle has no measurement in that month.",
 }
 RIVAL = "SMCI, bilinear"  # the target product itself, brought to the grid: the bar to clear
+PERIODS = {"all": "All months", "test": "Test months"}
 TRUTH_METRICS = (
     "R", "RMSE", "bias", "ubRMSE", "spatial R", "temporal R", "anomaly R", "fine-scale R",
     "SD ratio", "bias, driest tenth", "bias, wettest tenth",
@@ -74,6 +75,8 @@ def cell(value) -> str:
         return value
     if pd.isna(value):
         return "–"
+    if abs(value) < 1e-9:  # what rounding leaves of a zero
+        return "0"
     return (f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}").replace("-", "−")
 
 
@@ -121,7 +124,7 @@ def accuracy_words(metrics: pd.DataFrame, unit: str) -> list[str]:
 
 def truth_words(score: pd.DataFrame, unit: str) -> str:
     """Return in words how far the maps are from the simulated truth, and how far SMCI is."""
-    found = score[score["period"] == "all months"].set_index(["product", "metric"])["value"]
+    found = score[score["period"] == "all"].set_index(["product", "metric"])["value"]
     own, rival = (
         f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
         for product in ("random forest", RIVAL)
@@ -165,7 +168,7 @@ def optimism(metrics: pd.DataFrame, score: pd.DataFrame) -> tuple[list[str], lis
 
     A negative difference of RMSE, or a positive one of R, is optimism.
     """
-    own = score[(score["product"] == "random forest") & (score["period"] == "all months")]
+    own = score[(score["product"] == "random forest") & (score["period"] == "all")]
     true = own.set_index("metric")["value"]
     rows = []
     for protocol, words in DESIGNS.items():
@@ -209,8 +212,9 @@ def sections_of(
     sections = [(f"The maps{label}", first)]
     if score is not None:
         parts = [
-            _page.table(*against_truth(score, period), f"{period.capitalize()}; errors in {unit}")
-            for period in dict.fromkeys(score["period"])
+            _page.table(*against_truth(score, period), f"{words}; errors in {unit}")
+            for period, words in PERIODS.items()
+            if period in set(score["period"])
         ]
         parts.append(_page.note(TRUTH_NOTE))
         claimed = "What each validation claims, and how far it is from the truth"

@@ -5,7 +5,7 @@ from calendar import month_name
 import numpy as np
 import pandas as pd
 
-from _figures import WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
+from _figures import FOOT, WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
 from _log import log, log_to
 from _raster import Grid, inside, lonlat, nearest, read
 from _table import write_table
@@ -32,7 +32,8 @@ def figure_of(pairs: dict, area: np.ndarray, extent):
     lines = -(-len(pairs) // across)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     figure = canvas(height=0.9 + lines * 2 * (0.16 + (WIDTH - 0.4) / across * aspect))
-    panels = figure.subplots(2 * lines, across, squeeze=False)
+    heights = [1.0] * (2 * lines - 1) + [1 + FOOT]
+    panels = figure.subplots(2 * lines, across, squeeze=False, height_ratios=heights)
     for number, (month, pair) in enumerate(pairs.items()):
         line, column = divmod(number, across)
         for side, (layer, name) in enumerate(zip(pair, ("Random forest", "SMCI"), strict=True)):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from _figures import WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
+from _figures import FOOT, WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
 from _log import UserError, log, log_to
 from _raster import Grid, inside, lonlat, nearest, read
 from _table import write_table
@@ -55,7 +55,8 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float):
     low, high = limits(layers, paper=True)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.05)
-    rows = figure.subplots(len(periods), 3, squeeze=False)
+    heights = [1.0] * (len(periods) - 1) + [1 + FOOT]
+    rows = figure.subplots(len(periods), 3, squeeze=False, height_ratios=heights)
     titles = TITLES | {"random forest": f"Random forest, {cell:g} m"}
     for number, (period, products) in enumerate(periods.items()):
         for axes, (product, layer) in zip(rows[number], products.items(), strict=True):

@@ -97,7 +97,10 @@ def figure_of(table: pd.DataFrame, edges: np.ndarray, unit: str):
         axes.set(aspect="equal", xlim=ends, ylim=ends, xlabel=f"Target ({printed(unit)})")
         axes.set_title(f"({letter}) {PANELS[protocol]}", loc="left")
     panels[0].set_ylabel(f"Predicted ({printed(unit)})")
-    figure.colorbar(image, ax=list(panels), label="Samples per square", pad=0.01, aspect=25)
+    counts = [n * 10**power for power in range(6) for n in (1, 3) if n * 10**power <= norm.vmax]
+    bar = figure.colorbar(image, ax=list(panels), label="Samples per square", pad=0.01, aspect=25)
+    bar.set_ticks(counts, labels=[f"{count:,}" for count in counts], minor=False)
+    bar.ax.minorticks_off()
     return figure
 
 

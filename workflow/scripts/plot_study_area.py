@@ -128,7 +128,8 @@ def figure_of(table, elevation, area, longitude, latitude, cells: Grid, box):
         ("gauge", "o", PURPLE, "rain gauge"),
         ("site", "^", GREEN, "soil-moisture site"),
     ):
-        here = table[table["kind"] == kind]
+        on_map = table["x"].between(*extent[:2]) & table["y"].between(*extent[2:])
+        here = table[(table["kind"] == kind) & on_map]
         style = dict(s=26, marker=marker, color=colour, ec="white", lw=0.7, zorder=3)
         axes.scatter(here["x"], here["y"], label=f"{label} ({len(here)})", **style)
     furnish(axes, extent)

@@ -113,7 +113,7 @@ def table_of(
     unseen = np.array([month.startswith(tuple(test)) for month in months])
     season = np.array([month[5:7] for month in months])
     rows = []
-    for period, chosen in (("all months", np.ones(len(months), bool)), ("test months", unseen)):
+    for period, chosen in (("all", np.ones(len(months), bool)), ("test", unseen)):
         if not common[chosen].any():
             continue
         gaps = np.where(common[chosen], 0, np.nan).astype("float32")
