@@ -139,7 +139,7 @@ def test_accuracy_begins_with_places_never_seen():
         "At places it has never seen, the forest is off by 0.037 m³/m³ (RMSE; R 0.690). "
         "Nearly every cell is such a place."
     )
-    assert second.startswith("In years it has not seen, but at places it was trained on,")
+    assert second.startswith("At times it has not seen, but at places it was trained on,")
     assert "0.023 m³/m³ (RMSE; R 0.900)" in second
 
 

@@ -30,7 +30,7 @@ def test_bars_and_repeats_show_the_table():
     axes = figure.axes[1]
     assert [bar.get_width() for bar in axes.patches] == [0.004, 0.002, 0.001]
     assert axes.yaxis_inverted(), "the most important is on top"
-    assert axes.get_title(loc="left") == "Importance in unseen years of seen places"
+    assert axes.get_title(loc="left") == "Importance at unseen times of seen places"
     assert axes.get_xlabel() == "Increase of RMSE when permuted (m³/m³)"
     dots = [tuple(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
     assert dots == [(0.0037, 0.0017, 0.0007), (0.0043, 0.0023, 0.0013)]

@@ -59,7 +59,7 @@ def test_panels_say_what_unseen_means(tmp_path):
     titles = [axes.get_title(loc="left") for axes in figure.axes[:3]]
     assert titles == [
         "(a) training samples",
-        "(b) unseen years, seen places",
+        "(b) unseen times, seen places",
         "(c) places never seen",
     ]
     assert figure.axes[0].get_xlabel() == "Target (m³/m³)"

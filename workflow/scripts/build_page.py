@@ -14,10 +14,10 @@ from _log import UserError, log, log_to
 
 DESIGNS = {
     "train": "The samples the forest was trained on",
-    "temporal": "Unseen years of places it was trained on",
+    "temporal": "Unseen times of places it was trained on",
     "random_cv": "Random folds: other months of the same place are in training",
     "leave_location_out": "Places never seen",
-    "leave_location_time_out": "Unseen years of places never seen",
+    "leave_location_time_out": "Unseen times of places never seen",
     "knndm": "Folds as far from training as the map is",
 }
 SOURCES = {"insitu": "stations", "smci": "SMCI cells"}
@@ -25,13 +25,14 @@ CAPTIONS = {
     "fig01": "Study area: terrain, rain gauges (purple circles), soil-moisture sites (green "
     "triangles) and the outline of what is mapped.",
     "fig03": "Predicted against target values. (a) Training samples: memory, not skill. (b) Unseen "
-    "years, but of places the forest was trained on; it may recognise a place by its soil and "
-    "terrain. (c) Places never seen, which is what the map does in nearly every cell.",
-    "fig06": "Pearson correlation of the predictors over all samples. Sand, silt, clay and the "
-    "water capacity computed from them carry only two independent columns. Aspect is an angle, "
-    "so its linear correlations mean little.",
+    "times (the held-out years or months), but of places the forest was trained on: it may "
+    "recognise a place by its soil and terrain. (c) Places never seen, which is what the map does "
+    "in nearly every cell.",
+    "fig06": "Pearson correlation of the predictors over all samples. Where sand, silt, clay and "
+    "the water capacity made from them are among them, these four carry only two independent "
+    "columns. An aspect is an angle, so its linear correlations mean little.",
     "fig07": "Importance: increase of RMSE when one predictor is permuted. Bars are means, lines "
-    "standard deviations, dots single permutations. Scored in unseen years of seen places, so "
+    "standard deviations, dots single permutations. Scored at unseen times of seen places, so "
     "a predictor that identifies a place ranks high whether or not it governs soil moisture.",
     "fig08_products": "The map beside the products it is made to refine, on one colour scale. "
     "Grey: no value. A smoother map is not a more accurate one.",
@@ -106,7 +107,7 @@ def accuracy_words(metrics: pd.DataFrame, unit: str) -> list[str]:
     told = []
     for protocol, where, meaning in (
         ("leave_location_out", "At places it has never seen", "Nearly every cell is such a place."),
-        ("temporal", "In years it has not seen, but at places it was trained on", ""),
+        ("temporal", "At times it has not seen, but at places it was trained on", ""),
     ):
         error, r = (score_of(metrics, protocol, name) for name in ("RMSE", "R"))
         if error is not None and r is not None:

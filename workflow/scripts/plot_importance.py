@@ -1,4 +1,4 @@
-"""Draw what permuting each predictor costs in unseen years (S24, F7), with every repeat.
+"""Draw what permuting each predictor costs at unseen times (S24, F7), with every repeat.
 
 A predictor that stays constant at a place ranks high when it helps to recognise the place.
 """
@@ -10,9 +10,9 @@ from _log import UserError, log, log_to
 from _table import write_table
 
 WORDS = {
-    "temporal": "unseen years of seen places",
+    "temporal": "unseen times of seen places",
     "leave_location_out": "places never seen",
-    "leave_location_time_out": "unseen years of places never seen",
+    "leave_location_time_out": "unseen times of places never seen",
 }
 
 
@@ -49,7 +49,7 @@ def figure_of(table: pd.DataFrame, unit: str):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel(f"Increase of RMSE when permuted ({printed(unit)})")
-        axes.set_title(f"Importance in {WORDS.get(protocol, protocol)}", loc="left")
+        axes.set_title(f"Importance at {WORDS.get(protocol, protocol)}", loc="left")
     return figure
 
 

@@ -1,6 +1,6 @@
-"""Draw predicted against target values (F3): training, unseen years, places never seen.
+"""Draw predicted against target values (F3): training, unseen times, places never seen.
 
-The first panel shows memory, the second unseen years of seen places (C14), the third what the
+The first panel shows memory, the second unseen times of seen places (C14), the third what the
 map does where no sample was.
 """
 
@@ -14,7 +14,7 @@ from _table import write_table
 
 PANELS = {
     "train": "training samples",
-    "temporal": "unseen years, seen places",
+    "temporal": "unseen times, seen places",
     "leave_location_out": "places never seen",
 }
 BINS = 60
