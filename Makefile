@@ -16,7 +16,7 @@ demo: $(STAMP)
 	@cat results/report/headline.txt
 
 test: $(STAMP)
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(RUN) ruff check .

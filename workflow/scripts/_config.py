@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from math import floor
 from pathlib import Path
@@ -58,10 +59,14 @@ def _why(fault) -> str:
 
 
 def located(path: str | None, root: Path) -> str | None:
-    """Return a file of the config: from the working folder if it is there, else from `root`."""
+    """Return a file of the config: from the working folder if it is there, else from `root`.
+
+    Relative to the working folder, so that moving the repository and its results together
+    changes no input.
+    """
     if path is None or Path(path).is_absolute() or Path(path).exists():
         return path
-    return str(root / path)
+    return os.path.relpath(root / path)
 
 
 def degree_cells(box: list[float]) -> list[str]:

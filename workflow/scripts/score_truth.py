@@ -1,7 +1,8 @@
 """Score the map and the products it competes with against the true soil moisture (A8).
 
 Only a simulated study has a truth, and only this step reads it. All products are judged on the
-same cells and months. The fine-scale R is the one number that shows the 250 m detail is real.
+same cells and months. The fine-scale R, of deviations from the mean of the 1 km SMCI cell, is
+the one number that shows the 250 m detail is real: SMCI itself has none.
 """
 
 import numpy as np
@@ -12,8 +13,6 @@ from _log import UserError, log, log_to
 from _metrics import METRICS, bias, r
 from _raster import Grid, bilinear, inside, nearest, read
 from _table import write_table
-
-COARSE = 1000  # metres: the cells whose mean the fine scale deviates from
 
 
 def mean_over(values: np.ndarray, axis) -> np.ndarray:
@@ -150,7 +149,7 @@ def main(truth, maps, smci, smc, era5land, grid, score, months, test):
         for name, (files, take, at) in sources.items()
     }
     true = np.stack([read(path, "soil_moisture").ravel()[use].astype("float32") for path in truth])
-    coarse = np.floor(y / COARSE) * 1e5 + np.floor(x / COARSE)
+    coarse = np.floor(on_smci[0]) * Grid.of(smci[0]).width + np.floor(on_smci[1])
     table = table_of(true, stacks, months, test, coarse)
     if table.empty:
         counts = ", ".join(f"{n} {np.isfinite(s).sum()}" for n, s in stacks.items())
