@@ -14,9 +14,11 @@ def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
     (tmp_path / "cookfarm").symlink_to(real("cookfarm"))
     snakemake(tmp_path, config=ROOT / "config" / "cookfarm.yaml")
     metrics = pd.read_csv(tmp_path / "results/model/metrics.csv")
-    pooled = metrics[metrics["subset"] == "all"].set_index(["protocol", "metric"])["value"]
-    assert pooled["random_cv", "R2"] == pytest.approx(0.96, abs=0.02)
-    assert pooled["leave_location_out", "R2"] == pytest.approx(0.18, abs=0.15)
+    pooled = metrics[metrics["subset"] == "all"].set_index(["protocol", "metric"])
+    assert pooled.loc[("random_cv", "R2"), "value"] == pytest.approx(0.96, abs=0.02)
+    left_out = pooled.loc[("leave_location_out", "R2")]
+    assert left_out["low"] < 0.18 < left_out["high"], "near the published 0.18"
+    assert left_out["value"] < 0.5
     with rasterio.open(tmp_path / "results/maps/monthly/2012-03-25.tif") as source:
         found = source.read(1)
     assert found.shape == (58, 101) and np.isfinite(found).sum() == 3865

@@ -30,7 +30,7 @@ def score():
 def test_both_questions_are_answered_side_by_side():
     text = summary("Corner", "m3/m3", ["2009-05", "2018-10"], metrics(), None)
     assert "Corner: 2 maps" in text and "2009-05 to 2018-10" in text
-    assert "other years, same places" in text and "R  0.91   RMSE 0.0230 m3/m3" in text
+    assert "other times, same places" in text and "R  0.91   RMSE 0.0230 m3/m3" in text
     assert "places never seen" in text and "R  0.65   RMSE 0.0390 m3/m3" in text
     assert "9.91" not in text, "stations alone are not the headline"
     assert "simulated" not in text and "random rows" not in text

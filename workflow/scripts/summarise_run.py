@@ -1,6 +1,6 @@
 """Say in a few lines where the page, the maps and the scores are, and how good the maps are.
 
-The number that counts for a map is the one at places never seen; the usual one, for years
+The number that counts for a map is the one at places never seen; the usual one, for times
 unseen at places seen, stands beside it so that nobody takes one for the other (C14).
 """
 
@@ -11,7 +11,7 @@ import pandas as pd
 from _log import log, log_to
 
 PROTOCOLS = {
-    "temporal": "other years, same places",
+    "temporal": "other times, same places",
     "random_cv": "random rows, same places",
     "leave_location_out": "places never seen",
 }
