@@ -20,7 +20,11 @@ import from_lock
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-SMALL = {"years": [2010], "months": [5], "area": {"box": [102.0, 33.6, 102.7, 34.19]}}
+SMALL = {
+    "years": [2010, 2016],
+    "months": [5, 6, 7, 8, 9, 10],
+    "area": {"box": [102.0, 33.6, 102.7, 34.19]},
+}
 
 
 def keys(rules, path=()):
@@ -63,6 +67,7 @@ def test_shipped_config_is_valid(path):
 def test_defaults_are_filled_in_at_every_depth():
     config = _config.checked(SMALL, SCHEMA)
     assert config["model"]["search"]["min_samples_leaf"] == [1, 5]
+    assert config["report"]["year"] == 2016, "the last one"
     assert config["archive"] == "files" and config["table"] is None
     assert SMALL.keys() == {"years", "months", "area"}, "the given config is left alone"
 
@@ -79,6 +84,9 @@ def test_defaults_are_filled_in_at_every_depth():
         ({"grid": {"resolution": -1}}, "grid.resolution: -1 is less than"),
         ({"months": [13]}, "months.0: 13 is greater than the maximum of 12"),
         ({"area": {"box": [103, 33, 102, 34]}}, "area.box: expected west < east"),
+        ({"split": {"test": [2020]}}, "split.test: expected some of the 12 months"),
+        ({"split": {"test": [20]}}, "split.test: expected some of the 12 months"),
+        ({"report": {"year": 2018}}, "report.year: expected one of years [2010, 2016], found 2018"),
         ({"area": {"box": [102, 33]}}, "area.box: [102, 33] is too short"),
         ({"table": {"samples": "a.csv"}}, "table: 'rasters' is a required property"),
     ],

@@ -189,6 +189,16 @@ def test_the_page_says_simulated_and_asks_nothing_from_the_network(finished):
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
 
 
+def test_the_readme_opens_a_map_as_it_says(finished, monkeypatch, capsys):
+    readme = (ROOT / "README.md").read_text()
+    snippet = re.search(r"```python\n(.*?)```", readme, re.S)[1]
+    monkeypatch.chdir(finished.run)
+    exec(snippet, {})
+    unit, mean = capsys.readouterr().out.split()
+    assert unit == "m3/m3" and 0.15 < float(mean) < 0.62
+    assert finished.path("july_lonlat.tif").exists()
+
+
 def test_every_job_left_a_log_that_counts(finished):
     logs = list(finished.path("logs").rglob("*.log"))
     empty = [path.name for path in logs if not re.search(r"\d", path.read_text())]

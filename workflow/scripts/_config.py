@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from copy import deepcopy
 from math import floor
 from pathlib import Path
@@ -26,12 +27,31 @@ def checked(config: dict, schema: Path) -> dict:
             "The config is not valid. All keys are explained in config/README.md.\n"
             + "\n".join(lines)
         )
+    contradictions = list(_contradictions(config))
+    if contradictions:
+        raise ConfigError(
+            "The config contradicts itself.\n" + "\n".join(f"  {c}" for c in contradictions)
+        )
+    config["report"]["year"] = config["report"]["year"] or max(config["years"])
+    return config
+
+
+def _contradictions(config: dict) -> Iterator[str]:
     west, south, east, north = config["area"]["box"]
     if not (west < east and south < north):
-        raise ConfigError(
-            f"  area.box: expected west < east and south < north, found {config['area']['box']}"
-        )
-    return config
+        yield f"area.box: expected west < east and south < north, found {config['area']['box']}"
+    years = config["years"]
+    if config["report"]["year"] not in (None, *years):
+        yield f"report.year: expected one of years {years}, found {config['report']['year']}"
+    if not config["table"]:
+        test = tuple(str(prefix) for prefix in config["split"]["test"])
+        months = [f"{year}-{month:02d}" for year in years for month in config["months"]]
+        held_out = sum(month.startswith(test) for month in months)
+        if held_out in (0, len(months)):
+            yield (
+                f"split.test: expected some of the {len(months)} months of years {years}, found "
+                f"{'all' if held_out else 'none'} of them in {config['split']['test']}"
+            )
 
 
 def filled(value, rules: dict):
