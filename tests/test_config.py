@@ -87,6 +87,10 @@ def test_defaults_are_filled_in_at_every_depth():
         ({"split": {"test": [2020]}}, "split.test: expected some of the 12 months"),
         ({"split": {"test": [20]}}, "split.test: expected some of the 12 months"),
         ({"report": {"year": 2018}}, "report.year: expected one of years [2010, 2016], found 2018"),
+        (
+            {"archive": "files", "rain": {"gauges": "config/simulated_gauges.csv"}},
+            "rain.gauges: expected a file of your own for a study of real archives, found config",
+        ),
         ({"area": {"box": [102, 33]}}, "area.box: [102, 33] is too short"),
         ({"table": {"samples": "a.csv"}}, "table: 'rasters' is a required property"),
     ],

@@ -334,11 +334,20 @@ def test_a_login_page_instead_of_a_granule_stops_with_one_clear_line(study):
     assert not study.path("results/interim/lst/2015-07.tif").exists(), "no stale month is left"
 
 
+def of_files(study: Study, name: str, more: str = "") -> None:
+    """Write a config of the same study that finds its archive in resources/raw."""
+    for table in ("sites", "gauges"):
+        source = study.repository / "config" / f"simulated_{table}.csv"
+        (study.run / f"my_{table}.csv").write_bytes(source.read_bytes())
+    text = "archive: files\nrain: {gauges: my_gauges.csv}\ninsitu: {sites: my_sites.csv}\n" + more
+    (study.repository / "config" / name).write_text(text)
+
+
 def test_a_granule_that_is_not_there_names_the_file_and_the_key(study):
     """In a study of files nothing makes the granule: the message must say what to do."""
     study.path("resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf").unlink()
     study.path("results/interim/lst/2015-07.tif").unlink()
-    (study.repository / "config" / "files.yaml").write_text("archive: files\n")
+    of_files(study, "files.yaml")
     said = study.snakemake(
         "--dry-run",
         "results/interim/lst/2015-07.tif",
@@ -351,8 +360,6 @@ def test_a_granule_that_is_not_there_names_the_file_and_the_key(study):
 
 def test_a_missing_granule_that_is_named_as_absent_is_left_out(study):
     study.path("resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf").unlink()
-    (study.repository / "config" / "absent.yaml").write_text(
-        "archive: files\nmodis: {absent: [MOD11A2/2015-07-12/h26v05]}\n"
-    )
+    of_files(study, "absent.yaml", "modis: {absent: [MOD11A2/2015-07-12/h26v05]}\n")
     study.snakemake("results/interim/lst/2015-07.tif", config=[TINY, "config/absent.yaml"])
     assert np.isfinite(layer(study.path("results/interim/lst/2015-07.tif"))).any()

@@ -43,6 +43,20 @@ def _contradictions(config: dict) -> Iterator[str]:
     years = config["years"]
     if config["report"]["year"] not in (None, *years):
         yield f"report.year: expected one of years {years}, found {config['report']['year']}"
+    if config["archive"] == "files" and not config["table"]:
+        # config/config.yaml lies under every study: what a user does not name is simulated.
+        named = {
+            "area.polygon": config["area"]["polygon"],
+            "rain.gauges": config["rain"]["gauges"],
+            "insitu.sites": config["insitu"]["sites"],
+        }
+        for key, path in named.items():
+            if path and Path(path).name.startswith("simulated_"):
+                yield (
+                    f"{key}: expected a file of your own for a study of real archives, found "
+                    f"{path} of the simulated one"
+                    + (" (null maps the whole box)" if key == "area.polygon" else "")
+                )
     if not config["table"]:
         test = tuple(str(prefix) for prefix in config["split"]["test"])
         months = [f"{year}-{month:02d}" for year in years for month in config["months"]]
