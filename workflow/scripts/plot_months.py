@@ -4,6 +4,7 @@ from calendar import month_name
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from _figures import FOOT, WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
 from _log import log, log_to
@@ -50,7 +51,14 @@ def figure_of(pairs: dict, area: np.ndarray, extent):
         axes.set_ylim(panels[-1, 0].get_ylim())
     label = "Soil moisture (m³/m³)"
     bar = figure.colorbar(
-        image, ax=panels, label=label, extend="both", location="bottom", shrink=0.5, aspect=40
+        image,
+        ax=panels,
+        label=label,
+        extend="both",
+        location="bottom",
+        shrink=0.5,
+        aspect=40,
+        ticks=MaxNLocator(6, steps=[1, 2, 5, 10]),
     )
     bar.outline.set_linewidth(0.5)
     return figure
