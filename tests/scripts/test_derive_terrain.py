@@ -162,6 +162,28 @@ def test_the_lattice_does_not_depend_on_the_blocks(tmp_path, monkeypatch):
         np.testing.assert_array_equal(once[band], again[band])
 
 
+@pytest.mark.parametrize("aggregate", ["nearest", "mean"])
+def test_map_cells_take_the_fine_cells_under_them(tmp_path, aggregate):
+    # On a plane a fine cell beside the right one is off by 2.7 or 3.6 m.
+    samples = plane(43, 6, 0.03, 0.04, UTM, (6.5, 43.5))
+    x0, y0 = Transformer.from_crs(4326, UTM, always_xy=True).transform(6.5, 43.5)
+    box = [6.5, 43.5, 6.52, 43.52]
+    area, bands, grid = run(
+        tmp_path, [tile(tmp_path, "N43E006", samples)], box, aggregate=aggregate
+    )
+
+    def along(centres):
+        if aggregate == "nearest":
+            return (np.floor(centres / 90) + 0.5) * 90
+        fine = (np.arange(centres.min() // 90 - 3, centres.max() // 90 + 4) + 0.5) * 90
+        under = (fine >= centres[:, None] - 125) & (fine < centres[:, None] + 125)
+        return (under * fine).sum(axis=1) / under.sum(axis=1)
+
+    x, y = grid.centres()
+    expected = 3000 + 0.03 * (along(x[0]) - x0) + 0.04 * (along(y[:, 0]) - y0)[:, None]
+    assert np.abs(bands["DEM"] - expected)[area].max() < 1.0  # samples are whole metres
+
+
 def test_another_lattice_crs_changes_little(tmp_path):
     tiles = [str(real(f"{name}.hgt")) for name in ("N43E006", "N43E007")]
     area, once, _ = run(tmp_path, tiles, ALPS)

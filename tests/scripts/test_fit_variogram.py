@@ -90,6 +90,16 @@ def test_rivals_by_hand():
     assert middle["mean of the gauges"] == pytest.approx(15.0)
 
 
+def test_a_gauge_left_out_is_never_predicted_below_zero():
+    # The gauge at 0 lies beyond a steep rise: the kriged map, too, is clipped there.
+    stations = np.array([(0, 0), (2000, 0), (2500, 0), (9000, 0)], float)
+    values = np.array([[0.0], [1.0], [300.0], [200.0]])
+    variogram = Variogram("gaussian", 0.0, 1.0, 8e3)
+    weights = dual(stations[1:], values[1:], variogram)
+    assert estimate(stations[:1], stations[1:], weights, variogram)[0, 0] < -10
+    assert left_out(stations, values, variogram).loc[0, "ordinary kriging"] == 0
+
+
 def test_scores_by_hand():
     table = pd.DataFrame({"observed": [1.0, 2.0, 3.0], "guess": [2.0, 2.0, 5.0]})
     row = scored(table).iloc[0]
