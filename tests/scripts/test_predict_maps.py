@@ -81,6 +81,19 @@ def test_map_is_a_cloud_optimized_geotiff_with_its_name_unit_and_note(tmp_path):
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["2018-05.tif"]
 
 
+def test_overviews_show_means_of_the_cells_that_have_a_value(tmp_path):
+    study(tmp_path)
+    path = run(tmp_path)
+    with rasterio.open(path) as source, rasterio.open(path, overview_level=0) as half:
+        cells, found = source.read(1), half.read(1)
+    assert found.shape == (SIZE[0] // 2, SIZE[1] // 2)
+    fours = cells.reshape(found.shape[0], 2, found.shape[1], 2).transpose(0, 2, 1, 3)
+    fours = fours.reshape(*found.shape, 4).astype("float64")
+    known = np.isfinite(fours).any(axis=2)
+    np.testing.assert_array_equal(np.isfinite(found), known)
+    np.testing.assert_allclose(found[known], np.nanmean(fours[known], axis=1), rtol=1e-6)
+
+
 def test_same_inputs_give_the_same_bytes(tmp_path):
     study(tmp_path)
     first = Path(run(tmp_path)).read_bytes()
