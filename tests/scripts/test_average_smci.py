@@ -142,6 +142,15 @@ def test_days_without_dates_are_counted_from_new_year(tmp_path):
     assert value_at(run(tmp_path, [path])[0], LON[8], LAT[8]) == pytest.approx(0.3)
 
 
+def test_a_day_stamped_at_noon_is_that_day(tmp_path):
+    values = np.full((len(DAYS), len(LAT), len(LON)), 200, "int16")
+    values[30:] = 400  # July
+    path = piece(tmp_path / "all.nc", values, days=DAYS + pd.Timedelta("12h"))
+    june, july = run(tmp_path, [path])
+    assert value_at(june, LON[8], LAT[8]) == pytest.approx(0.2)
+    assert value_at(july, LON[8], LAT[8]) == pytest.approx(0.4)
+
+
 def test_the_log_counts_the_cells(tmp_path, caplog):
     field = whole_field()
     field[:, 8, 8] = -999

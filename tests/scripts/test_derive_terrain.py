@@ -220,8 +220,9 @@ def test_a_void_at_the_seam_is_filled_by_the_neighbour():
     west, east = (np.full((1201, 1201), 500, "int16") for _ in range(2))
     west[10, -1] = VOID
     west[20, 20] = VOID
+    east[30, 0] = VOID
     samples = Mosaic.of({(33, 101): west, (33, 102): east}).samples
-    assert samples[10, 1200] == 500
+    assert samples[10, 1200] == samples[30, 1200] == 500
     assert samples[20, 20] == VOID
 
 
@@ -294,6 +295,15 @@ def test_fine_cells_without_a_value_count_for_nothing():
     assert (height[0], aspect[0]) == (100, pytest.approx(90))
     assert slope[0] == pytest.approx(np.degrees(np.arctan(0.1)))
     assert np.isnan([height[1], slope[1], aspect[1]]).all()
+
+
+def test_height_next_to_a_void_counts_although_its_slope_is_unknown():
+    height, slope, _ = aggregated(
+        np.array([0, 0]), 1,
+        np.array([100.0, 300.0]), np.array([-0.1, np.nan]), np.array([0.0, np.nan]),
+    )  # fmt: skip
+    assert height[0] == 200
+    assert slope[0] == pytest.approx(np.degrees(np.arctan(0.1)))
 
 
 # --- what is refused ---

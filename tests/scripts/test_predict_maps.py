@@ -107,6 +107,18 @@ def test_without_screen_frost_and_snow_are_mapped(tmp_path):
     np.testing.assert_array_equal(np.isfinite(found), area & np.isfinite(layers["clay"]))
 
 
+def test_the_screen_reads_layers_that_the_forest_does_not(tmp_path):
+    _, layers, area = study(tmp_path)
+    names = ["clay", "NDRE.M"]
+    rows = np.random.default_rng(2).random((50, 2))
+    forest = RandomForestRegressor(n_estimators=2, random_state=1).fit(rows, rows[:, 0])
+    save(f"{tmp_path}/forest.skops", forest, names)
+    with rasterio.open(run(tmp_path)) as source:
+        found = source.read(1)
+    use = area & (layers["LST"] > 0) & (layers["albedo"] < 0.4) & np.isfinite(layers["clay"])
+    np.testing.assert_array_equal(np.isfinite(found), use)
+
+
 def test_table_study_takes_the_grid_of_its_raster_and_its_nodata(tmp_path):
     _, layers, _ = study(tmp_path)
     units = dict.fromkeys(NAMES, "1")

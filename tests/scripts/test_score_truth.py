@@ -120,6 +120,20 @@ def test_all_products_are_judged_on_the_pairs_that_all_have():
     }
 
 
+def test_anomalies_of_a_table_are_from_calendar_months_not_years():
+    """The product knows the season alone: of years that differ it knows nothing."""
+    months = [f"{year}-{month}" for year in (2015, 2016, 2017) for month in ("05", "07")]
+    season = np.array([0.0, 0.06] * 3)[:, None]
+    noise = np.random.default_rng(10).normal(0, 0.005, (6, 50))
+    product = np.broadcast_to(0.35 + season, (6, 50)).copy()
+    table = score_truth.table_of(
+        0.35 + season + noise, {"a": product}, months, ["2017"], np.arange(50)
+    )
+    value = table.set_index(["period", "metric"])["value"]
+    assert np.isnan(value["all", "anomaly R"])
+    assert value["all", "temporal R"] > 0.9
+
+
 def archive(folder, months, offset=0.0):
     """Write a truth, and products that are the truth plus a constant of their own."""
     truth = Grid(ALBERS, Affine(250, 0, 100_000, 0, -250, 3_600_000), 24, 20)
