@@ -64,6 +64,22 @@ def test_a_spike_goes_and_a_step_stays():
     assert [rule for rule in found if rule] == ["spike"]
 
 
+@pytest.mark.parametrize(
+    ("jump", "rule"), [(0.095, ""), (0.105, "spike"), (-0.095, ""), (-0.105, "spike")]
+)
+def test_a_spike_is_more_than_a_tenth_from_the_median_either_way(jump, rule):
+    values = np.full(20, 0.3)
+    values[10] += jump
+    assert rules(readings(values, "1D"))[10] == rule
+
+
+def test_the_step_is_the_most_frequent_one():
+    # Of 100 steps 40 take one hour, the median two: the sensor reads hourly and loses readings.
+    hours = np.cumsum(np.repeat([1, 2, 3], [40, 30, 30]))
+    time = pd.Series(pd.Timestamp("2010-06-01") + pd.to_timedelta(np.r_[0, hours], unit="h"))
+    assert time_step(time) == pd.Timedelta("1h")
+
+
 def test_a_stuck_sensor_from_three_days_on():
     for hours, expected in ((72, 72), (71, 0)):
         values = wavy(200)

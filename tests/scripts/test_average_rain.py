@@ -84,6 +84,18 @@ def test_a_gauge_that_never_reports_is_not_a_desert():
     assert np.isnan(usable(rain, flag, "keep")[0]).all()
 
 
+def test_a_month_without_any_report_is_dry_but_said_aloud(tmp_path, caplog):
+    flags = ["G"] * 30 + ["I"] * 31
+    path = gsod(tmp_path, [0.1] * 30 + [0.0] * 31, flags)
+    with caplog.at_level(logging.WARNING):
+        table = run(tmp_path, [path], months=(6, 7))
+    assert table["total"].to_numpy() == pytest.approx([76.2, 0.0])
+    assert (
+        f"{path}: nothing was reported (flag I) on any day that counts in 2010-07," in caplog.text
+    )
+    assert "2010-06" not in caplog.text
+
+
 def test_counts_add_up_to_the_days_of_the_month(tmp_path):
     rain = [0.10] * 20 + [0.0] * 4 + [0.5] * 3 + [99.99] * 2
     daily = read_gsod(gsod(tmp_path, rain, ["G"] * 20 + ["I"] * 4 + ["A"] * 3 + [""] * 2), 2010)

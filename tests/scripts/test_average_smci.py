@@ -86,6 +86,19 @@ def test_missing_days_never_enter_the_mean(tmp_path):
     assert value_at(june, LON[10], LAT[8]) == pytest.approx(kept.mean() / 1000)
 
 
+@pytest.mark.parametrize("name", ["missing_value", "_FillValue"])
+def test_the_files_own_missing_value_is_no_soil_moisture(tmp_path, name):
+    field = whole_field()
+    field[3, 8, 8] = 32767
+    layer = xr.DataArray(field, dict(time=DAYS, lat=LAT, lon=LON), ("time", "lat", "lon"))
+    layer.attrs["missing_value"] = -999
+    layer.attrs[name] = np.int16(32767)
+    layer.to_dataset(name="SMCI").to_netcdf(tmp_path / "all.nc", engine="h5netcdf")
+    june = run(tmp_path, [str(tmp_path / "all.nc")])[0]
+    kept = np.delete(field[:30, 8, 8], 3)
+    assert value_at(june, LON[8], LAT[8]) == pytest.approx(kept.mean() / 1000)
+
+
 def test_sums_do_not_overflow_the_stored_integers():
     # 31 days of 600 sum to 18,600; of 2,000 to 62,000, beyond int16.
     assert monthly_mean(np.full((31, 1, 1), 2000, "int16"))[0, 0] == pytest.approx(2.0)
@@ -127,6 +140,15 @@ def test_days_without_dates_are_counted_from_new_year(tmp_path):
     values[151:181] = 300  # June is day 152 to 181
     path = piece(tmp_path / "all.nc", values, days=np.arange(365))
     assert value_at(run(tmp_path, [path])[0], LON[8], LAT[8]) == pytest.approx(0.3)
+
+
+def test_a_day_stamped_at_noon_is_that_day(tmp_path):
+    values = np.full((len(DAYS), len(LAT), len(LON)), 200, "int16")
+    values[30:] = 400  # July
+    path = piece(tmp_path / "all.nc", values, days=DAYS + pd.Timedelta("12h"))
+    june, july = run(tmp_path, [path])
+    assert value_at(june, LON[8], LAT[8]) == pytest.approx(0.2)
+    assert value_at(july, LON[8], LAT[8]) == pytest.approx(0.4)
 
 
 def test_the_log_counts_the_cells(tmp_path, caplog):

@@ -56,6 +56,23 @@ def test_assignment_by_start_and_by_midpoint():
     assert [weight(period, m, "overlap") for m in ("2009-04", "2009-05")] == [4, 4]
 
 
+@pytest.mark.parametrize(
+    ("start", "length", "month"),
+    [
+        (date(2009, 4, 26), 8, "2009-04"),  # 26 to 29 April before, 30 April on after the middle
+        (date(2009, 4, 23), 16, "2009-05"),
+        (date(2009, 4, 22), 16, "2009-04"),
+        (date(2009, 12, 27), 5, "2009-12"),
+    ],
+)
+def test_the_midpoint_is_the_day_that_begins_the_second_half(start, length, month):
+    period = start, start + timedelta(length - 1)
+    months = f"{start:%Y-%m}", f"{start + timedelta(31):%Y-%m}"
+    assert [weight(period, m, "midpoint") for m in months] == [
+        length * (m == month) for m in months
+    ]
+
+
 @given(MONTHS)
 def test_overlaps_with_an_eight_day_calendar_are_the_days_of_the_month(month):
     first, last = days_of(month)

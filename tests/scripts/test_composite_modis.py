@@ -329,6 +329,19 @@ def test_a_wrong_scale_is_named(study):
         study.run("albedo", [path])
 
 
+@pytest.mark.parametrize(("one_in", "refused"), [(25, False), (14, True)])
+def test_some_bright_pixels_are_weather_and_many_are_another_scale(study, one_in, refused):
+    diagonal = np.add.outer(np.arange(2 * HIGH), np.arange(2 * WIDE)) % one_in
+    numbers = np.where(diagonal == 0, 1200, 150)
+    path = study.granule("MCD43A3", "2009-05-01", {WSA: numbers, MANDATORY: 0})
+    if refused:
+        with pytest.raises(UserError, match=r"found 7% of the values outside"):
+            study.run("albedo", [path])
+    else:
+        (may,) = study.run("albedo", [path])
+        assert study.values(may) == pytest.approx([0.15, 1.2], abs=1e-6)
+
+
 def test_a_granule_that_does_not_cover_the_area_is_named(study):
     path = study.lst("2009-05-01", 280, row=ROW + 10)
     with pytest.raises(

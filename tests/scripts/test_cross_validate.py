@@ -69,6 +69,29 @@ def test_the_same_bytes_with_one_thread_and_two(study):
     assert one == two
 
 
+def test_what_each_design_learns_from_by_hand():
+    """Two places, a and b, each with a training row (0, 2) and a test row (1, 3)."""
+    table = pd.DataFrame(
+        {
+            "split": ["train", "test", "train", "test"],
+            "random_cv": [0, 0, 1, 1],
+            "leave_location_out": [0, 0, 1, 1],
+            "group": ["a", "a", "b", "b"],
+        }
+    )
+    found = [(p, *(np.flatnonzero(m).tolist() for m in masks)) for p, *masks in designs(table)]
+    assert sorted(found) == [
+        ("leave_location_out", [0, 1], [2, 3]),
+        ("leave_location_out", [2, 3], [0, 1]),
+        ("leave_location_time_out", [0], [3]),
+        ("leave_location_time_out", [2], [1]),
+        ("random_cv", [0, 1], [2, 3]),
+        ("random_cv", [2, 3], [0, 1]),
+        ("temporal", [0, 2], [1, 3]),
+        ("train", [0, 2], [0, 2]),
+    ]
+
+
 def test_a_place_on_both_sides_is_never_let_through():
     table = pd.DataFrame(
         {

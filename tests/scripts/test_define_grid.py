@@ -11,7 +11,7 @@ import define_grid
 from _log import UserError
 from _raster import Grid, inside, lonlat
 from conftest import ROOT
-from define_grid import area_of_box, metric, snapped
+from define_grid import area_of_box, in_box, metric, snapped
 
 AEA = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
 BOX = [102.0, 33.6, 102.7, 34.19]
@@ -53,6 +53,14 @@ def test_coordinates_lead_back_to_the_centres(tmp_path):
     np.testing.assert_allclose(again, (x, y), atol=1e-6)
     with rasterio.open(lonlat_file) as file:
         assert file.dtypes == ("float64", "float64")
+
+
+def test_the_edges_of_the_box_belong_to_it():
+    lon, lat = np.array([102, 102.7, 102, 102.7]), np.array([33.6, 33.6, 34.1, 34.1])
+    assert in_box(lon, lat, [102, 33.6, 102.7, 34.1]).all()
+    for name, beyond in (("lon", [101.999, 102.701]), ("lat", [33.599, 34.101])):
+        point = {"lon": np.full(2, 102.5), "lat": np.full(2, 34.0)} | {name: np.array(beyond)}
+        assert not in_box(point["lon"], point["lat"], [102, 33.6, 102.7, 34.1]).any()
 
 
 def test_without_polygon_the_box_is_mapped(tmp_path):

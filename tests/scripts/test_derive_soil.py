@@ -95,6 +95,10 @@ def test_parts_that_do_not_close_are_scaled_and_counted(tmp_path, caplog):
     assert any(m.startswith(f"{counted} cells miss 100 % by more") for m in caplog.messages)
 
 
+def test_sums_too_small_and_too_large_miss():
+    assert derive_soil.misses(np.array([949.0, 950, 1000, 1050, 1051])) == 2
+
+
 @pytest.mark.parametrize(("awc", "value"), [("clip", 0.0), ("raw", -22.3)])
 def test_heavy_clay_is_clipped_and_counted(tmp_path, caplog, awc, value):
     with caplog.at_level("INFO", "soil-moisture"):

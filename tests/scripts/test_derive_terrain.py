@@ -162,6 +162,28 @@ def test_the_lattice_does_not_depend_on_the_blocks(tmp_path, monkeypatch):
         np.testing.assert_array_equal(once[band], again[band])
 
 
+@pytest.mark.parametrize("aggregate", ["nearest", "mean"])
+def test_map_cells_take_the_fine_cells_under_them(tmp_path, aggregate):
+    # On a plane a fine cell beside the right one is off by 2.7 or 3.6 m.
+    samples = plane(43, 6, 0.03, 0.04, UTM, (6.5, 43.5))
+    x0, y0 = Transformer.from_crs(4326, UTM, always_xy=True).transform(6.5, 43.5)
+    box = [6.5, 43.5, 6.52, 43.52]
+    area, bands, grid = run(
+        tmp_path, [tile(tmp_path, "N43E006", samples)], box, aggregate=aggregate
+    )
+
+    def along(centres):
+        if aggregate == "nearest":
+            return (np.floor(centres / 90) + 0.5) * 90
+        fine = (np.arange(centres.min() // 90 - 3, centres.max() // 90 + 4) + 0.5) * 90
+        under = (fine >= centres[:, None] - 125) & (fine < centres[:, None] + 125)
+        return (under * fine).sum(axis=1) / under.sum(axis=1)
+
+    x, y = grid.centres()
+    expected = 3000 + 0.03 * (along(x[0]) - x0) + 0.04 * (along(y[:, 0]) - y0)[:, None]
+    assert np.abs(bands["DEM"] - expected)[area].max() < 1.0  # samples are whole metres
+
+
 def test_another_lattice_crs_changes_little(tmp_path):
     tiles = [str(real(f"{name}.hgt")) for name in ("N43E006", "N43E007")]
     area, once, _ = run(tmp_path, tiles, ALPS)
@@ -198,8 +220,9 @@ def test_a_void_at_the_seam_is_filled_by_the_neighbour():
     west, east = (np.full((1201, 1201), 500, "int16") for _ in range(2))
     west[10, -1] = VOID
     west[20, 20] = VOID
+    east[30, 0] = VOID
     samples = Mosaic.of({(33, 101): west, (33, 102): east}).samples
-    assert samples[10, 1200] == 500
+    assert samples[10, 1200] == samples[30, 1200] == 500
     assert samples[20, 20] == VOID
 
 
@@ -272,6 +295,15 @@ def test_fine_cells_without_a_value_count_for_nothing():
     assert (height[0], aspect[0]) == (100, pytest.approx(90))
     assert slope[0] == pytest.approx(np.degrees(np.arctan(0.1)))
     assert np.isnan([height[1], slope[1], aspect[1]]).all()
+
+
+def test_height_next_to_a_void_counts_although_its_slope_is_unknown():
+    height, slope, _ = aggregated(
+        np.array([0, 0]), 1,
+        np.array([100.0, 300.0]), np.array([-0.1, np.nan]), np.array([0.0, np.nan]),
+    )  # fmt: skip
+    assert height[0] == 200
+    assert slope[0] == pytest.approx(np.degrees(np.arctan(0.1)))
 
 
 # --- what is refused ---

@@ -196,6 +196,20 @@ def test_every_special_code_of_et_is_dropped_and_counted():
     assert sum(lost.values()) == 9
 
 
+@pytest.mark.parametrize(
+    ("variable", "dtype", "numbers", "kept"),
+    [
+        ("ndvi", "int16", [-3000, -2001, -2000, 10000, 10001], [-2000, 10000]),
+        ("lst", "uint16", [0, 7499, 7500, 65535], [7500, 65535]),
+        ("et", "int16", [-32768, -32767, 32700, 32701, 32767], [-32767, 32700]),
+        ("albedo", "int16", [-1, 0, 32766, 32767], [0, 32766]),
+    ],
+)
+def test_the_valid_range_keeps_its_ends(variable, dtype, numbers, kept):
+    numbers = np.array(numbers, dtype)
+    assert numbers[usable(PRODUCTS[variable], numbers, [])[0]].tolist() == kept
+
+
 def test_a_pixel_counts_for_one_rule_only():
     numbers = np.array([0, 7000, 14000, 14001], dtype="uint16")
     ok, lost = usable(PRODUCTS["lst"], numbers, [np.array([2, 2, 2, 0], "uint8")])

@@ -50,6 +50,13 @@ def test_each_row_is_lost_for_the_first_reason():
     assert losses(table, 0.0, 0.4).tolist() == expected
 
 
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_a_row_without_any_one_predictor_is_lost(name):
+    table = rows("smci", ["A", "B"])
+    table.loc[0, name] = np.nan
+    assert losses(table, 0.0, 0.4).tolist() == [f"no {name}", ""]
+
+
 def test_places_of_one_cell_of_30_arc_seconds_share_a_group():
     # Row (90 - 33.886) * 120 = 6733.68, column (180 + 102.142) * 120 = 33857.04.
     assert group_of([102.142, 102.1499], [33.886, 33.8842]).tolist() == ["06733_33857"] * 2

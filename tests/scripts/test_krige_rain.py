@@ -81,8 +81,10 @@ def test_outside_the_study_area_is_missing_and_the_band_has_its_unit(study):
         assert source.dtypes == ("float32",)
 
 
-def test_a_dry_month_is_zero(study):
-    assert (read(run(study[0])[1])[:, :-1] == 0).all()
+def test_a_dry_month_is_zero_and_not_clipped(study, caplog):
+    with caplog.at_level(logging.INFO):
+        assert (read(run(study[0])[1])[:, :-1] == 0).all()
+    assert "2010-07: 5 of 5 gauges, mean 0.0 mm; 0 of 580 cells below 0" in caplog.text
 
 
 def test_rain_is_never_negative_and_the_cells_are_counted():

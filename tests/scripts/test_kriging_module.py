@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykrige.ok import OrdinaryKriging
+from scipy.optimize import curve_fit
 
 from _kriging import SHAPES, Variogram, dual, estimate, fit, lags
 from conftest import SHARED
@@ -147,6 +148,22 @@ def test_points_with_more_pairs_weigh_more():
     table = np.stack([distance, truth(distance), np.full(15, 1e6)], axis=1)
     table[-1, 1:] = 4.0, 1.0  # a wild point of one pair
     assert fit(table, "spherical").psill == pytest.approx(0.4, rel=0.01)
+
+
+def test_fit_weighs_by_pairs_as_scipy_does():
+    distance = np.linspace(1e4, 1.5e5, 6)
+    semivariance = np.array([0.11, 0.16, 0.42, 0.30, 0.55, 0.38])
+    pairs = np.array([2.0, 40.0, 3.0, 55.0, 5.0, 30.0])
+
+    def curve(h, nugget, psill, reach):
+        return nugget + psill * (1 - np.exp(-3 * h / reach))
+
+    (nugget, psill, reach), _ = curve_fit(
+        curve, distance, semivariance, (0.05, 0.3, 1e5), pairs**-0.5, bounds=(0, [1, 2, 4.5e5])
+    )
+    found = fit(np.stack([distance, semivariance, pairs], axis=1), "exponential")
+    assert found.range == pytest.approx(reach, rel=0.02)
+    assert (found.nugget, found.psill) == pytest.approx((nugget, psill), abs=0.005)
 
 
 def test_fit_never_goes_negative():

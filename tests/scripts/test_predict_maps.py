@@ -81,6 +81,19 @@ def test_map_is_a_cloud_optimized_geotiff_with_its_name_unit_and_note(tmp_path):
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["2018-05.tif"]
 
 
+def test_overviews_show_means_of_the_cells_that_have_a_value(tmp_path):
+    study(tmp_path)
+    path = run(tmp_path)
+    with rasterio.open(path) as source, rasterio.open(path, overview_level=0) as half:
+        cells, found = source.read(1), half.read(1)
+    assert found.shape == (SIZE[0] // 2, SIZE[1] // 2)
+    fours = cells.reshape(found.shape[0], 2, found.shape[1], 2).transpose(0, 2, 1, 3)
+    fours = fours.reshape(*found.shape, 4).astype("float64")
+    known = np.isfinite(fours).any(axis=2)
+    np.testing.assert_array_equal(np.isfinite(found), known)
+    np.testing.assert_allclose(found[known], np.nanmean(fours[known], axis=1), rtol=1e-6)
+
+
 def test_same_inputs_give_the_same_bytes(tmp_path):
     study(tmp_path)
     first = Path(run(tmp_path)).read_bytes()
@@ -92,6 +105,18 @@ def test_without_screen_frost_and_snow_are_mapped(tmp_path):
     with rasterio.open(run(tmp_path, screen=False)) as source:
         found = source.read(1)
     np.testing.assert_array_equal(np.isfinite(found), area & np.isfinite(layers["clay"]))
+
+
+def test_the_screen_reads_layers_that_the_forest_does_not(tmp_path):
+    _, layers, area = study(tmp_path)
+    names = ["clay", "NDRE.M"]
+    rows = np.random.default_rng(2).random((50, 2))
+    forest = RandomForestRegressor(n_estimators=2, random_state=1).fit(rows, rows[:, 0])
+    save(f"{tmp_path}/forest.skops", forest, names)
+    with rasterio.open(run(tmp_path)) as source:
+        found = source.read(1)
+    use = area & (layers["LST"] > 0) & (layers["albedo"] < 0.4) & np.isfinite(layers["clay"])
+    np.testing.assert_array_equal(np.isfinite(found), use)
 
 
 def test_table_study_takes_the_grid_of_its_raster_and_its_nodata(tmp_path):

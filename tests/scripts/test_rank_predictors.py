@@ -1,5 +1,8 @@
+import statistics
+
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.ensemble import RandomForestRegressor
 
 from _forest import save
@@ -26,6 +29,16 @@ def test_order_and_unit_follow_the_effect():
     assert abs(found.loc["strong", "mean"] - np.sqrt(2) * 3) < 0.3
     assert abs(found.loc["weak", "mean"] - np.sqrt(2)) < 0.15
     assert found.loc["none", "mean"] == 0
+
+
+def test_mean_and_sd_are_those_of_the_repeats():
+    x, y = data()
+    model = RandomForestRegressor(5, random_state=0).fit(x, y)
+    found = importance(model, x, y, ["a", "b", "c"], 3, 1)
+    assert list(found)[:4] == ["predictor", "protocol", "mean", "sd"]
+    for row in found.itertuples(index=False):
+        assert row.mean == pytest.approx(statistics.mean(row[4:]))
+        assert row.sd == pytest.approx(statistics.stdev(row[4:]))
 
 
 def test_only_the_held_out_rows_are_used(tmp_path):

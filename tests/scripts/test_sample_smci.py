@@ -127,6 +127,18 @@ def test_cells_lie_wholly_in_the_area_and_away_from_sites(tmp_path, caplog):
     assert f"{expected} of these farther than 2000 m" in caplog.text
 
 
+def test_cells_that_never_have_smci_are_not_drawn(tmp_path, monkeypatch):
+    layers = small_study.smci()
+    for layer in layers.values():
+        layer[:, ::2] = np.nan
+    layers[MONTHS[0]][:, 1::4] = np.nan  # missing once is no reason
+    monkeypatch.setattr(small_study, "smci", lambda: layers)
+    table = run(tmp_path, cells=10_000)
+    column = np.floor((table["lon"] - WEST) * 120).astype(int)
+    assert (column % 2 == 1).all()
+    assert (column % 4 == 1).any()
+
+
 def test_one_corner_outside_is_enough():
     row, col = 14, 16
     everywhere = np.ones(GRID.shape, bool)

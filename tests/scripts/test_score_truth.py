@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
@@ -80,6 +81,17 @@ def test_product_without_detail_has_no_fine_scale_r():
     assert found(truth, half, coarse=coarse)[0]["fine-scale R"] == pytest.approx(1)
 
 
+def test_a_lone_cell_of_its_1_km_cell_has_no_fine_scale():
+    found = score_truth.fine_scale(np.array([[1.0, 2.0, 5.0, np.nan]]), np.array([7, 7, 9, 9]))
+    np.testing.assert_array_equal(found, [[-0.5, 0.5, np.nan, np.nan]])
+
+
+def test_temporal_r_needs_half_of_the_months():
+    truth = np.random.default_rng(9).normal(0.4, 0.05, (12, 40))
+    truth[:6, 0] = truth[:7, 1] = np.nan
+    assert found(truth, truth)[1]["temporal R"] == 39
+
+
 def test_r_along_equals_numpy_with_gaps():
     rng = np.random.default_rng(5)
     truth, product = rng.normal(size=(2, 20, 5))
@@ -106,6 +118,20 @@ def test_all_products_are_judged_on_the_pairs_that_all_have():
         ("a", "test"): 100,
         ("b", "test"): 100,
     }
+
+
+def test_anomalies_of_a_table_are_from_calendar_months_not_years():
+    """The product knows the season alone: of years that differ it knows nothing."""
+    months = [f"{year}-{month}" for year in (2015, 2016, 2017) for month in ("05", "07")]
+    season = np.array([0.0, 0.06] * 3)[:, None]
+    noise = np.random.default_rng(10).normal(0, 0.005, (6, 50))
+    product = np.broadcast_to(0.35 + season, (6, 50)).copy()
+    table = score_truth.table_of(
+        0.35 + season + noise, {"a": product}, months, ["2017"], np.arange(50)
+    )
+    value = table.set_index(["period", "metric"])["value"]
+    assert np.isnan(value["all", "anomaly R"])
+    assert value["all", "temporal R"] > 0.9
 
 
 def archive(folder, months, offset=0.0):
@@ -153,6 +179,40 @@ def test_cells_of_truth_and_map_are_matched_by_place(tmp_path):
     first = score.read_bytes()
     score_truth.main(**given, score=str(score), months=months, test=["2016"])
     assert score.read_bytes() == first
+
+
+def test_coarse_products_are_read_where_each_cell_lies(tmp_path):
+    """A plane in degrees: bilinear returns it, nearest its value at the centre of the cell."""
+    given = archive(tmp_path, ["2015-07"])
+    smci = Grid(CRS.from_epsg(4326), Affine(1 / 120, 0, 102, 0, -1 / 120, 33.9), 24, 36)
+    era = Grid(CRS.from_epsg(4326), Affine(0.1, 0, 101.85, 0, -0.1, 33.95), 5, 6)
+    for name, grid, band in (("smci", smci, "SMCI"), ("era5land", era, "swvl1")):
+        lon, lat = grid.centres()
+        write(given[name][0], grid, {band: plane(lon, lat)}, {band: "m3/m3"})
+    fine = Grid.of(given["truth"][0])
+    to_degrees = Transformer.from_crs(ALBERS, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*fine.centres())
+    write(given["truth"][0], fine, {"soil_moisture": plane(lon, lat)}, {"soil_moisture": "m3/m3"})
+    score = tmp_path / "score.csv"
+    score_truth.main(**given, score=str(score), months=["2015-07"], test=["2016"])
+    value = pd.read_csv(score).set_index(["product", "metric"])["value"]
+    assert value["SMCI, bilinear", "RMSE"] == pytest.approx(0, abs=2e-6)
+    for product, west, north, size in (
+        ("SMCI, nearest", 102, 33.9, 1 / 120),
+        ("ERA5-Land", 101.85, 33.95, 0.1),
+    ):
+        centre = (
+            west + (np.floor((lon - west) / size) + 0.5) * size,
+            north - (np.floor((north - lat) / size) + 0.5) * size,
+        )
+        error = (plane(*centre) - plane(lon, lat))[:, 4:]  # the study area begins in column 4
+        assert value[product, "RMSE"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-3)
+        assert value[product, "bias"] == pytest.approx(np.mean(error), abs=2e-6)
+    assert np.isnan(value["SMCI, nearest", "fine-scale R"]), "its cells are the 1 km cells"
+
+
+def plane(lon, lat):
+    return 0.3 + 0.5 * (lon - 102) + 0.8 * (lat - 33.7)
 
 
 def test_truth_of_another_area_is_named(tmp_path):

@@ -44,6 +44,12 @@ def test_split_keeps_every_sample_once_and_is_repeatable():
     assert sorted(first["leave_location_out"].unique()) == list(range(10))
 
 
+def test_sites_of_one_group_are_left_out_together():
+    table = samples().assign(site=[f"s{k}" for k in range(60)])
+    fold = split(table, ["2016", "2017"], 10, 3)["leave_location_out"]
+    assert (fold.groupby(table["group"]).nunique() == 1).all()
+
+
 @pytest.mark.parametrize("test", [["2020"], ["20"]])
 def test_an_empty_side_names_the_period_and_the_key(test):
     with pytest.raises(UserError, match=r"2015-08 to 2017-10.*Change split\.test"):

@@ -38,8 +38,24 @@ def test_search_agrees_with_scikit_learns_grid_search(data):
     ).fit(x, y)
     expected = np.sort(np.sqrt(-reference.cv_results_["mean_test_score"]))
     np.testing.assert_allclose(ours["rmse"], expected, rtol=1e-12)
+    splits = [reference.cv_results_[f"split{k}_test_score"] for k in range(4)]
+    spread = np.sqrt(-np.stack(splits)).std(axis=0, ddof=1)
+    order = np.argsort(-reference.cv_results_["mean_test_score"])
+    np.testing.assert_allclose(ours["rmse_sd"], spread[order], rtol=1e-9)
     assert ours["rank"].tolist() == [1, 2, 3, 4]
     assert ours.loc[0, "min_samples_leaf"] == 1 and np.isnan(ours.loc[0, "max_depth"])
+
+
+def test_folds_of_unequal_size_are_pooled_before_the_root(data):
+    x, y, _ = data
+    fold = np.repeat([0, 1], [100, 20])
+    options = {**GRID, "max_depth": [None], "min_samples_leaf": [1]}
+    square = np.empty(120)
+    for k in (0, 1):
+        forest = RandomForestRegressor(8, random_state=5).fit(x[fold != k], y[fold != k])
+        square[fold == k] = (forest.predict(x[fold == k]) - y[fold == k]) ** 2
+    found = search(x, y, fold, options, seed=5, threads=1)
+    assert found.loc[0, "rmse"] == pytest.approx(np.sqrt(square.mean()))
 
 
 def test_the_number_of_threads_changes_nothing(data):

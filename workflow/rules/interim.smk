@@ -125,8 +125,8 @@ if not TABLE:
         script:
             "../scripts/average_rain.py"
 
-    # Fitted on the training years only, so that a year added to the end leaves the rain of all
-    # others as it was and no test year enters what the model learns from.
+    # Fitted on the training months only, so that a test year added to the end leaves the rain of
+    # all others as it was and no test month enters what the model learns from.
     rule fit_variogram:
         input:
             totals=expand("results/interim/rain/{year}.csv", year=TRAIN_YEARS),
@@ -138,6 +138,7 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
+            months=TRAIN_MONTHS,
             crs=config["grid"]["crs"],
             model=config["rain"]["model"],
             lib=lib("_kriging", "_metrics", "_stations", "_table"),

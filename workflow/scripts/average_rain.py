@@ -136,6 +136,13 @@ def totals_of(daily: pd.DataFrame, year: int, months: list[int], incomplete: str
     return pd.DataFrame(rows)
 
 
+def unreported(table: pd.DataFrame) -> list[str]:
+    """Return the months whose total is 0 because no day that counts had a report (flag I)."""
+    return table.loc[
+        table["total"].notna() & (table["valid"] == table["assumed_dry"]), "month"
+    ].tolist()
+
+
 def summary(daily: pd.DataFrame, months: list[int]) -> str:
     """Return the days of the season by flag, as a person would count them."""
     season = daily[pd.DatetimeIndex(daily["date"]).month.isin(months)]
@@ -162,6 +169,12 @@ def main(stations, totals, year, months, incomplete, min_share):
             table["total"].notna().sum(),
             len(table),
         )
+        if unreported(table):
+            log.warning(
+                "%s: nothing was reported (flag I) on any day that counts in %s, taken as 0 mm. If "
+                "it was not dry then, delete these rows from the file.",
+                *(path, ", ".join(unreported(table))),
+            )
     table = pd.concat(tables, ignore_index=True)
     dry = table.groupby("month")["total"].count()
     for month in dry.index[dry == 0]:

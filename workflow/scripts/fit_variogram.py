@@ -96,10 +96,12 @@ def scored(predicted: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "R", "RMSE", "bias", "n", "relative_RMSE"])
 
 
-def main(totals, variogram, scores, crs, model):
+def main(totals, variogram, scores, months, crs, model):
     table = pd.concat([pd.read_csv(path, dtype={"station": str}) for path in totals])
-    places, months = by_month(table)
-    stations, values = projected(places["lon"], places["lat"], crs), months.to_numpy()
+    # A year may hold test months beside training months: they must not shape the variogram (A12).
+    table = table[table["month"].isin(months)]
+    places, wet = by_month(table)
+    stations, values = projected(places["lon"], places["lat"], crs), wet.to_numpy()
     apart = distances(stations, stations) + np.diag(np.full(len(stations), np.inf))
     if len(stations) > 1 and apart.min() == 0:
         first, second = places.index[np.argwhere(apart == 0)[0]]
@@ -135,6 +137,7 @@ if __name__ == "__main__":
         totals=snakemake.input.totals,
         variogram=snakemake.output.variogram,
         scores=snakemake.output.scores,
+        months=snakemake.params.months,
         crs=snakemake.params.crs,
         model=snakemake.params.model,
     )
