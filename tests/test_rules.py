@@ -17,6 +17,8 @@ FOLDERS = {
 } | {stage: (f"results/{stage}/",) for stage in STAGES[1:-1]}
 RULES = {**parsed_rules(), **parsed_rules("config/cookfarm.yaml")}
 JOBS = sorted(name for name in RULES if name != "all")
+# They change no result: any file may import them and no rule hashes them.
+FREE = {"_log", "_whole"}
 MODULES = sorted(SCRIPTS.glob("_*.py"))
 PROGRAMS = sorted(SCRIPTS.glob("[a-z]*.py"))
 
@@ -94,7 +96,7 @@ def test_wildcards_that_a_script_reads_exist(name):
 @pytest.mark.parametrize("name", JOBS)
 def test_shared_code_is_hashed(name):
     rule = RULES[name]
-    modules = sorted(imported(script_of(rule)) - {"_log"})
+    modules = sorted(imported(script_of(rule)) - FREE)
     if not modules:
         assert not hasattr(rule.params, "lib")
         return
@@ -139,12 +141,12 @@ def test_every_script_belongs_to_a_rule():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_modules_do_not_import_each_other(path):
-    assert imported(path) <= {"_log"}
+    assert imported(path) <= FREE
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_module_is_shared(path):
-    users = [p for p in PROGRAMS if path.stem in imported(p)]
+    users = [p for p in [*PROGRAMS, *MODULES] if path.stem in imported(p)]
     users += [p for p in (ROOT / "workflow/rules").glob("*.smk") if path.stem in p.read_text()]
     users += [p for p in (ROOT / "tests").rglob("*.py") if path.stem in imported(p)]
     assert len(users) > 1, f"{path.stem} has one user: its code belongs there"

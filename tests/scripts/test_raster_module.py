@@ -10,7 +10,8 @@ from rasterio.transform import Affine, xy
 from rasterio.windows import Window
 from scipy.ndimage import map_coordinates
 
-from _raster import Grid, bilinear, created, inside, lonlat, read, whole, write
+from _raster import Grid, bilinear, created, inside, lonlat, read, write
+from _whole import whole
 
 GRID = Grid(CRS.from_epsg(32647), Affine(250, 0, 500000, 0, -250, 3800000), 7, 5)
 

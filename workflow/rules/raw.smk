@@ -55,7 +55,7 @@ if SIMULATED:
             **config["simulation"],
             area=AREA["box"],
             months=config["months"],
-            lib=lib("_raster", "_world"),
+            lib=lib("_world"),
         script:
             "../scripts/simulate_stations.py"
 

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from _log import UserError
+from _whole import whole
 
 NAME = re.compile(
     r"(?P<product>[A-Z0-9]+)\.A(?P<year>\d{4})(?P<day>\d{3})\.(?P<tile>h\d{2}v\d{2})"
@@ -71,10 +72,8 @@ def place(delivered: list[Path], final: Path, simulated: bool = False) -> dict:
         "superseded": [file.name for file in older],
         "simulated": simulated,
     }
-    beside = final.with_suffix(".json")
-    part = beside.with_name(f".{beside.name}.part")
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    part.replace(beside)
+    with whole(final.with_suffix(".json")) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     latest.chmod(0o444)
     latest.replace(final)
     for file in older:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import cos, floor, log10, radians
-from pathlib import Path
 
 import numpy as np
 from cmcrameri import cm
@@ -14,6 +10,8 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+
+from _whole import whole
 
 
 def _part(colours, low: float, high: float) -> ListedColormap:
@@ -141,18 +139,6 @@ def furnish(axes: Axes, extent, metres: float = 1.0) -> None:
     axes.set(xlim=(left, right), ylim=(bottom - FOOT * height, top))
 
 
-@contextmanager
-def _whole(path: str) -> Iterator[Path]:
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
-    try:
-        yield part
-        part.replace(final)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save(figure: Figure, png: str, pdf: str, note: str = "") -> None:
     """Write PNG and PDF, with `note` in the corner, without dates: same figure, same bytes."""
     # Titles of map panels stand higher than the layout reckons with.
@@ -165,5 +151,5 @@ def save(figure: Figure, png: str, pdf: str, note: str = "") -> None:
         (png, {"Software": None}),
         (pdf, {"CreationDate": None, "Producer": None, "Creator": None}),
     ):
-        with _whole(path) as part:
+        with whole(path) as part:
             figure.savefig(part, metadata=dates)

@@ -6,7 +6,6 @@ name and the unit of each band. Files appear under their final name only when th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.windows import Window
+
+from _whole import whole
 
 BLOCK = 512
 
@@ -67,19 +68,6 @@ class Grid:
         """Yield full-width strips of at most `rows` rows: what is held in memory at once."""
         for top in range(0, self.height, rows):
             yield Window(0, top, self.width, min(rows, self.height - top))
-
-
-@contextmanager
-def whole(path: str) -> Iterator[Path]:
-    """Yield a temporary path that becomes `path` only if the block ends without an error."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
-    try:
-        yield part
-        part.replace(final)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
+from _whole import whole
+
 
 def write_table(table: pd.DataFrame, path: str) -> None:
-    """Write Parquet or CSV by the ending of `path`; it appears under its name when complete."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
-    try:
-        if final.suffix == ".parquet":
+    """Write Parquet or CSV by the ending of `path`."""
+    with whole(path) as part:
+        if Path(path).suffix == ".parquet":
             table.to_parquet(part, index=False)
         else:
             table.to_csv(part, index=False, lineterminator="\n", float_format="%.9g")
-        part.replace(final)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_text(text: str, path: str) -> None:
-    """Write text that is ready, such as JSON; it appears under its name when complete."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
-    try:
+    """Write text that is ready, such as JSON."""
+    with whole(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(final)
-    finally:
-        part.unlink(missing_ok=True)

@@ -4,13 +4,13 @@ Every number on it was computed by this run, and a simulated study says so on to
 table. Places never seen come first, because nearly every cell of a map is one (C14).
 """
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 import _page
 from _log import UserError, log, log_to
+from _whole import whole
 
 DESIGNS = {
     "train": "The samples the forest was trained on",
@@ -260,12 +260,8 @@ def main(figures, metrics, search, score, rain, maps, page, title, unit, simulat
         lead,
         [*sections, ("Files", files)],
     )
-    part = Path(page).with_name(f".{Path(page).name}.{os.getpid()}.part")
-    try:
+    with whole(page) as part:
         part.write_text(html, encoding="utf-8")
-        part.replace(page)
-    finally:
-        part.unlink(missing_ok=True)
     log.info("%d figures, %d maps linked, %.1f MB", len(pictures), len(maps), len(html) / 1e6)
 
 

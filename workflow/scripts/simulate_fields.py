@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 import _raster
 import _world
 from _log import log, log_to
+from _whole import whole
 
 TRUTH_UNITS = {"soil_moisture": "m3/m3", "precipitation": "mm/month"}
 MISSING = -999  # of SMCI
@@ -132,7 +133,7 @@ def days(year: int, months: list[int]) -> np.ndarray:
 
 def write_smci(path: str, year: int, time, lat, lon, stored) -> None:
     """Write one piece of SMCI: NetCDF-4, dimensions time, lat, lon."""
-    with _raster.whole(path) as part, h5netcdf.File(part, "w") as file:
+    with whole(path) as part, h5netcdf.File(part, "w") as file:
         file.dimensions = {"time": time.size, "lat": lat.size, "lon": lon.size}
         for name, values, unit in (
             ("time", time, f"days since {year}-01-01 00:00:00"),
@@ -175,7 +176,7 @@ def write_smc(path: str, cells: Cells, values: np.ndarray) -> None:
         "height": cells.shape[0],
         "compress": "deflate",
     }
-    with _raster.whole(path) as part, rasterio.open(part, "w", **profile) as target:
+    with whole(path) as part, rasterio.open(part, "w", **profile) as target:
         target.write(values.astype("float32"), 1)
 
 
@@ -183,7 +184,7 @@ def write_era5land(path: str, cells: Cells, year: int, months: list[int], values
     """Write a year of ERA5-Land monthly means as the Climate Data Store delivers them."""
     epoch = date(1970, 1, 1)
     stamps = np.array([(date(year, m, 1) - epoch).days * 86400 for m in months], dtype="int64")
-    with _raster.whole(path) as part, h5netcdf.File(part, "w") as file:
+    with whole(path) as part, h5netcdf.File(part, "w") as file:
         file.dimensions = {
             "valid_time": stamps.size,
             "latitude": cells.lat.size,

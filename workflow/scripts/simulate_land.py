@@ -15,6 +15,7 @@ from rasterio.transform import from_origin
 import _raster
 import _world
 from _log import log, log_to
+from _whole import whole
 
 SAMPLES = 1201  # of a one-degree cell of 3 arc seconds; its edge rows and columns are shared
 VOID = -32768
@@ -110,7 +111,7 @@ def write_soil(path: str, grid: _raster.Grid, stored: np.ndarray) -> None:
         "compress": "deflate",
         "predictor": 2,
     }
-    with _raster.whole(path) as part, rasterio.open(part, "w", **profile) as target:
+    with whole(path) as part, rasterio.open(part, "w", **profile) as target:
         target.write(stored, 1)
 
 
@@ -118,7 +119,7 @@ def main(elevation, sand, silt, clay, area, seed, trend):
     world = _world.build(area, seed, trend)
     for path in elevation:
         stored = heights(world, Path(path).stem)
-        with _raster.whole(path) as part:
+        with whole(path) as part:
             part.write_bytes(stored.astype(">i2").tobytes())
         log.info("%s: %d voids of %d samples", path, (stored == VOID).sum(), stored.size)
     grid = soil_grid(world.area)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-import _raster
 import _world
 from _log import UserError, log, log_to
+from _whole import whole
 
 GSOD = (
     *("STATION", "DATE", "LATITUDE", "LONGITUDE", "ELEVATION", "NAME", "TEMP", "TEMP_ATTRIBUTES"),
@@ -262,7 +262,7 @@ def main(gauges, sites, rain, insitu, year, months, area, seed, trend):
 
 
 def _write(path: Path, text: str) -> None:
-    with _raster.whole(path) as part:
+    with whole(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

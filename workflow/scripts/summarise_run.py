@@ -4,11 +4,10 @@ The number that counts for a map is the one at places never seen; the usual one,
 unseen at places seen, stands beside it so that nobody takes one for the other (C14).
 """
 
-from pathlib import Path
-
 import pandas as pd
 
 from _log import log, log_to
+from _whole import whole
 
 PROTOCOLS = {
     "temporal": "other times, same places",
@@ -51,7 +50,8 @@ def summary(title, unit, months, metrics: pd.DataFrame, score: pd.DataFrame | No
 def main(metrics, score, headline, title, unit, months) -> None:
     text = summary(title, unit, months, pd.read_csv(metrics), pd.read_csv(score) if score else None)
     log.info("%s", text)
-    Path(headline).write_text(text, encoding="utf-8")
+    with whole(headline) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

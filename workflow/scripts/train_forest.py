@@ -1,12 +1,10 @@
 """Fit the forest that draws the maps: the best options of the search, the training years (S18)."""
 
-import os
-from pathlib import Path
-
 import pandas as pd
 
 from _forest import best, forest, save
 from _log import log, log_to
+from _whole import whole
 
 
 def main(samples, folds, search, forest_file, predictors, seed, threads) -> None:
@@ -18,12 +16,8 @@ def main(samples, folds, search, forest_file, predictors, seed, threads) -> None
     leaves = sum(tree.get_n_leaves() for tree in model.estimators_)
     log.info("%s on %d samples of %d places", options, len(training), training["group"].nunique())
     log.info("%d trees, %d leaves", len(model.estimators_), leaves)
-    part = Path(forest_file).with_name(f".forest.{os.getpid()}.skops")
-    try:
+    with whole(forest_file) as part:
         save(part, model, predictors)
-        part.replace(forest_file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
