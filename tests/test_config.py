@@ -123,18 +123,6 @@ def test_a_station_table_that_is_not_there_is_named(tmp_path):
     assert "my_sites.csv: expected a table of stations" in ended.stdout
 
 
-@pytest.mark.parametrize(
-    ("test", "count"), [("[2009]", "0 of 2"), ("[2015]", "2 of 2"), ('["2015-0"]', "2 of 2")]
-)
-def test_a_hold_out_of_nothing_or_everything_stops_before_anything_runs(tmp_path, test, count):
-    (tmp_path / "mine.yaml").write_text(
-        f"years: [2015]\nmonths: [7, 8]\nsplit: {{test: {test}}}\nreport: {{year: 2015}}\n"
-    )
-    ended = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml", check=False)
-    assert ended.returncode != 0 and "Traceback" not in ended.stdout
-    assert f"which hold out {count}. Change split.test" in ended.stdout
-
-
 def test_the_variogram_reads_training_months_only(tmp_path):
     config = tmp_path / "mine.yaml"
     config.write_text('years: [2015, 2016]\nmonths: [7, 8]\nsplit: {test: ["2015-08", 2016]}\n')

@@ -50,12 +50,6 @@ MONTHS = list(TABLE["maps"]) if TABLE else [f"{y}-{m}" for y, m in pairs(YEARS, 
 TEST = [str(prefix) for prefix in config["split"]["test"]]
 TRAIN_MONTHS = [month for month in MONTHS if not month.startswith(tuple(TEST))]
 TRAIN_YEARS = sorted({month[:4] for month in TRAIN_MONTHS})
-if not TABLE and len(TRAIN_MONTHS) in (0, len(MONTHS)):
-    raise WorkflowError(
-        f"split.test: expected some, not all, of the months {MONTHS[0]} to {MONTHS[-1]} held out, "
-        f"found {', '.join(TEST)}, which hold out {len(MONTHS) - len(TRAIN_MONTHS)} of "
-        f"{len(MONTHS)}. Change split.test."
-    )
 YEAR = str(config["report"]["year"])
 PREDICTORS = list(TABLE["predictors"] if TABLE else _predictors.PREDICTORS)
 
