@@ -2,7 +2,7 @@
 
 Only a simulated study has a truth, and only this step reads it. All products are judged on the
 same cells and months. The fine-scale R, of deviations from the mean of the 1 km SMCI cell, is
-the one number that shows the 250 m detail is real: SMCI itself has none.
+the one number that shows the 250 m detail is real: the cells of SMCI have none.
 """
 
 import numpy as np
