@@ -103,6 +103,18 @@ def test_a_month_without_gauges_is_named(study):
     assert not (study[0] / "pre" / "2010-06.tif").exists()
 
 
+def test_two_gauges_at_one_place_are_named(study):
+    """They may appear in a test year only, which the variogram never sees."""
+    totals = study[0] / "totals.csv"
+    table = pd.read_csv(totals)
+    first, second = table["station"].unique()[:2]
+    place = table.loc[table["station"] == first, ["lat", "lon"]].iloc[0].to_numpy()
+    table.loc[table["station"] == second, ["lat", "lon"]] = place
+    table.to_csv(totals, index=False)
+    with pytest.raises(UserError, match=f"found {first} and {second} at the same one"):
+        run(study[0])
+
+
 def test_same_inputs_give_the_same_bytes(study):
     first = Path(run(study[0])[0]).read_bytes()
     assert Path(run(study[0])[0]).read_bytes() == first

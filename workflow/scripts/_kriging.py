@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
+from _log import UserError
+
 # Shapes over distance / range. Exponential and gaussian use PyKrige's practical range.
 SHAPES = {
     "spherical": lambda u: np.where(u < 1, 1.5 * u - 0.5 * u**3, 1.0),
@@ -38,6 +40,20 @@ class Variogram:
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the distances between points (n, 2) and points (m, 2), shape (n, m)."""
     return np.hypot(*(first[:, None, k] - second[None, :, k] for k in (0, 1)))
+
+
+def check_apart(stations: np.ndarray, names, source: str) -> None:
+    """Refuse two gauges at one place, which no kriging system can tell apart.
+
+    `stations` are (n, 2) metres, `names` their ids, `source` the file they come from.
+    """
+    apart = distances(stations, stations) + np.diag(np.full(len(stations), np.inf))
+    if len(stations) > 1 and apart.min() == 0:
+        first, second = (names[i] for i in np.argwhere(apart == 0)[0])
+        raise UserError(
+            f"{source}: expected gauges at different places, found {first} and {second} at the "
+            "same one. Correct LATITUDE and LONGITUDE in their files or leave one gauge out."
+        )
 
 
 def lags(stations: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from pykrige.ok import OrdinaryKriging
 
-from _kriging import Variogram, distances, fit, lags
-from _log import UserError, log, log_to
+from _kriging import Variogram, check_apart, distances, fit, lags
+from _log import log, log_to
 from _metrics import bias, paired, r, rmse
 from _stations import projected
 from _table import write_table, write_text
@@ -102,13 +102,7 @@ def main(totals, variogram, scores, months, crs, model):
     table = table[table["month"].isin(months)]
     places, wet = by_month(table)
     stations, values = projected(places["lon"], places["lat"], crs), wet.to_numpy()
-    apart = distances(stations, stations) + np.diag(np.full(len(stations), np.inf))
-    if len(stations) > 1 and apart.min() == 0:
-        first, second = places.index[np.argwhere(apart == 0)[0]]
-        raise UserError(
-            f"{totals[0]}: expected gauges at different places, found {first} and {second} at the "
-            "same one. Correct LATITUDE and LONGITUDE in their files or leave one gauge out."
-        )
+    check_apart(stations, places.index, totals[0])
     curve, points = fitted(stations, values, model)
     names = ["distance", "semivariance", "pairs"]
     result = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from _kriging import Variogram, dual, estimate
+from _kriging import Variogram, check_apart, dual, estimate
 from _log import UserError, log, log_to
 from _raster import Grid, created, inside
 from _stations import projected
@@ -40,6 +40,7 @@ def main(totals, variogram, grid, rain):
     places = given.groupby("station")[["lat", "lon"]].median().loc[values.index]
     cells = Grid.of(grid)
     stations = projected(places["lon"], places["lat"], cells.crs)
+    check_apart(stations, places.index, totals)
     parameters = json.loads(Path(variogram).read_text(encoding="utf-8"))
     curve = Variogram(*(parameters[name] for name in ("model", "nugget", "psill", "range")))
     weights = dual(stations, values.to_numpy(), curve)
