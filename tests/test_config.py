@@ -132,6 +132,33 @@ def test_the_variogram_reads_training_months_only(tmp_path):
     assert rule.params.months == ["2015-07"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [("", "found none"), ("A,1,2\nA,3,4\n", "['A'] twice"), ("my site,1,2\n", "['my site'] as")],
+)
+def test_a_station_table_without_ids_of_their_own_is_refused(tmp_path, rows, found):
+    (tmp_path / "my_sites.csv").write_text("site,lat,lon\n" + rows)
+    (tmp_path / "mine.yaml").write_text("insitu: {sites: my_sites.csv}\n")
+    ended = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml", check=False)
+    assert ended.returncode != 0 and "my_sites.csv: expected stations" in ended.stdout
+    assert found in ended.stdout
+
+
+def test_empty_lines_and_the_mark_of_a_spreadsheet_in_a_station_table_do_no_harm(tmp_path):
+    (tmp_path / "my_sites.csv").write_text("\ufeffsite,lat,lon\nA,33.8,102.2\n\n,,\n")
+    (tmp_path / "mine.yaml").write_text("insitu: {sites: my_sites.csv}\n")
+    file = "resources/raw/insitu/2009/A.csv"
+    said = snakemake(tmp_path, "--dry-run", file, config=tmp_path / "mine.yaml").stdout
+    assert "simulate_stations" in said
+
+
+def test_a_polygon_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("area: {polygon: nothere.gpkg}\n")
+    ended = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml", check=False)
+    assert ended.returncode != 0 and "Traceback" not in ended.stdout
+    assert "area.polygon: expected a vector file, found no nothere.gpkg in" in ended.stdout
+
+
 def test_files_of_the_config_are_found_here_or_in_the_repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.csv").write_text("")

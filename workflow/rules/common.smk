@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import json
+import re
 import sys
 from itertools import product as pairs
 
@@ -37,8 +38,17 @@ def stations(path):
             f"{path}: expected a table of stations (config/README.md, rain.gauges and "
             f"insitu.sites), found no file in {Path.cwd()} nor in {ROOT}."
         )
-    with open(table, newline="", encoding="utf-8") as lines:
-        return [row[0] for row in csv.reader(lines)][1:]
+    with open(table, newline="", encoding="utf-8-sig") as lines:
+        ids = [row[0] for row in csv.reader(lines) if any(row)][1:]
+    wrong = sorted({name for name in ids if not re.fullmatch(r"[\w.-]+", name)})
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if not ids or wrong or twice:
+        found = f"{wrong} as an id" if wrong else f"{twice} twice" if twice else "none"
+        raise WorkflowError(
+            f"{path}: expected stations with ids of their own in the first column, of letters, "
+            f"digits, dot, dash and underscore (their files are named so), found {found}."
+        )
+    return ids
 
 
 # A study of a ready table starts at the model stage: see `table` in config/README.md.
@@ -57,6 +67,11 @@ AREA = dict(
     box=config["area"]["box"],
     polygon=_config.located(config["area"]["polygon"], ROOT),
 )
+if AREA["polygon"] and not Path(AREA["polygon"]).exists():
+    raise WorkflowError(
+        f"area.polygon: expected a vector file, found no {config['area']['polygon']} in "
+        f"{Path.cwd()} nor in {ROOT}. Correct the path; null maps the whole box."
+    )
 GAUGES = [] if TABLE else stations(config["rain"]["gauges"])
 SITES = [] if TABLE else stations(config["insitu"]["sites"])
 TILES = [] if TABLE else _calendar.tiles(*config["area"]["box"])

@@ -15,7 +15,7 @@ if not TABLE:
             box=AREA["box"],
             crs=config["grid"]["crs"],
             resolution=config["grid"]["resolution"],
-            lib=lib("_raster"),
+            lib=lib("_projection", "_raster"),
         script:
             "../scripts/define_grid.py"
 
@@ -70,7 +70,7 @@ if not TABLE:
             crs=config["terrain"]["crs"],
             resolution=config["terrain"]["resolution"],
             aggregate=config["terrain"]["aggregate"],
-            lib=lib("_raster"),
+            lib=lib("_projection", "_raster"),
         script:
             "../scripts/derive_terrain.py"
 

@@ -10,6 +10,7 @@ from rasterio.transform import Affine
 
 import _raster
 from _log import UserError, log, log_to
+from _projection import check_true
 from _raster import Grid, created
 
 BANDS = {"longitude": "degree", "latitude": "degree"}
@@ -110,6 +111,7 @@ def area_of_box(box: list[float]) -> float:
 
 def main(polygon, grid, lonlat, box, crs, resolution):
     system = metric(crs)
+    check_true("grid.crs", system, box)
     cells = snapped(box, system, resolution)
     shapes = outline(polygon, system) if polygon else []
     degrees = Transformer.from_crs(system, 4326, always_xy=True)

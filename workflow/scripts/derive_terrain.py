@@ -14,6 +14,7 @@ from pyproj import Transformer
 from rasterio.windows import Window, bounds
 
 from _log import UserError, log, log_to
+from _projection import check_true
 from _raster import Grid, created, inside
 
 BANDS = {"DEM": "m", "slope": "degree", "aspect": "degree"}
@@ -207,9 +208,14 @@ def block(
 
 
 def main(elevation, grid, terrain, crs, resolution, aggregate):
+    cells = Grid.of(grid)
+    left, right, bottom, top = cells.extent
+    degrees = Transformer.from_crs(cells.crs, 4326, always_xy=True)
+    box = [round(v, 4) for v in degrees.transform_bounds(left, bottom, right, top)]
+    check_true("terrain.crs", crs, box, directions=True)
     tiles = {corner(path): heights(Path(path).read_bytes(), path) for path in elevation}
     mosaic = Mosaic.of(tiles)
-    voids, cells = np.count_nonzero(mosaic.samples == VOID), Grid.of(grid)
+    voids = np.count_nonzero(mosaic.samples == VOID)
     log.info("%d of %d elevation samples are void", voids, mosaic.samples.size)
     missing, flat = 0, 0
     with created(terrain, cells, BANDS) as target:
