@@ -68,7 +68,7 @@ def outline(path: str, crs: CRS) -> list:
 
     try:
         frame = geopandas.read_file(path)
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError) as error:  # what geopandas passes on from GDAL
         raise UserError(
             f"{path}: expected a vector file for area.polygon, found one that cannot be read "
             f"({error}). Give GeoPackage, GeoJSON or a shapefile with all its parts."
