@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ from _whole import whole
 
 NAME = re.compile(
     r"(?P<product>[A-Z0-9]+)\.A(?P<year>\d{4})(?P<day>\d{3})\.(?P<tile>h\d{2}v\d{2})"
-    r"\.(?P<collection>\d{3})\.(?P<made>\d{13})\.hdf"
+    r"\.(?P<collection>\d{3})\.(?P<made>\d{13})\.hdf",
+    re.IGNORECASE,
 )
 
 
@@ -33,9 +35,47 @@ def parsed(name: str) -> dict[str, str]:
             f"{name}: expected a name like MOD13Q1.A2012113.h26v05.061.2021068095141.hdf, "
             "found another. Keep the name under which the granule was delivered."
         )
-    parts = match.groupdict()
+    parts = {key: text.upper() for key, text in match.groupdict().items()}
+    parts["tile"] = parts["tile"].lower()
     day = date(int(parts.pop("year")), 1, 1) + timedelta(int(parts.pop("day")) - 1)
     return {**parts, "date": day.isoformat()}
+
+
+def latest(files: list[Path]) -> dict[tuple[str, str, str], list[Path]]:
+    """Return {(product, date, tile): its productions, the latest first} of granules by name.
+
+    Files whose names are not of granules are passed over.
+    """
+    found: dict[tuple[str, str, str], list[tuple[str, str, Path]]] = {}
+    for file in files:
+        if NAME.fullmatch(file.name):
+            parts = parsed(file.name)
+            key = parts["product"], parts["date"], parts["tile"]
+            found.setdefault(key, []).append((parts["made"], file.name, file))
+    return {
+        key: [file for *_, file in sorted(stamped, reverse=True)] for key, stamped in found.items()
+    }
+
+
+def link(delivered: Path, final: Path, record: dict, keep: bool = True) -> None:
+    """Let `final` in resources/raw be the delivered file, and write `record` beside it.
+
+    A link, so that the file exists once and Snakemake, which deletes what a failed job was to
+    make, deletes only the link. With `keep` false the file itself moves there and goes with it.
+    """
+    delivered, final = Path(delivered), Path(final)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with whole(str(final.with_suffix(".json"))) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    final.unlink(missing_ok=True)
+    if not keep:
+        delivered.replace(final)
+        delivered.with_name(f"{delivered.name}.json").unlink(missing_ok=True)
+        os.utime(final)
+        return
+    here = Path.cwd()
+    inside = delivered.resolve().is_relative_to(here) and final.resolve().is_relative_to(here)
+    final.symlink_to(os.path.relpath(delivered, final.parent) if inside else delivered.resolve())
 
 
 def place(delivered: list[Path], final: Path, simulated: bool = False) -> dict:
