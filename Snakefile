@@ -7,6 +7,7 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/sources.smk"
 include: "workflow/rules/raw.smk"
 include: "workflow/rules/interim.smk"
 include: "workflow/rules/features.smk"

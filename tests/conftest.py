@@ -1,6 +1,8 @@
 """Where things are, and how the tests start Snakemake."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+TINY = "config/tiny.yaml"
 # Real files as their producers wrote them. Not part of the repository: see CONTRIBUTING.md.
 SHARED = Path(os.environ.get("SOIL_MOISTURE_TEST_DATA", ROOT.parent / "shared" / "data"))
 
@@ -19,7 +22,7 @@ def real(path: str) -> Path:
     return SHARED / path
 
 
-def parsed_rules(*configs: str) -> dict:
+def parsed_rules(*configs: str, config: dict | None = None) -> dict:
     """Return {name: rule} of the workflow under a config, without running anything.
 
     The list of rules is private in Snakemake's API: this is the one place that touches it.
@@ -30,7 +33,9 @@ def parsed_rules(*configs: str) -> dict:
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(),
-            config_settings=ConfigSettings(configfiles=[ROOT / config for config in configs]),
+            config_settings=ConfigSettings(
+                configfiles=[ROOT / name for name in configs], config=config or {}
+            ),
             snakefile=ROOT / "Snakefile",
         )._workflow
         return {rule.name: rule for rule in workflow.rules}
@@ -48,3 +53,74 @@ def snakemake(folder, *arguments, config=None, check=True) -> subprocess.Complet
     if check and ended.returncode:
         raise AssertionError(ended.stdout[-6000:])
     return ended
+
+
+class Study:
+    """A copy of the repository beside a working folder, and the command that runs it."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.repository, self.run = folder, folder / "repository", folder / "run"
+
+    def snakemake(self, *arguments, check=True, config=TINY) -> str:
+        command = [sys.executable, "-m", "snakemake", "-s", "../repository/Snakefile"]
+        command += ["--cores", "2", "--nocolor", *map(str, arguments), "--quiet", "host"]
+        configs = [config] if isinstance(config, str) else config
+        command += ["--configfile", *(str(self.repository / c) for c in configs)]
+        ended = subprocess.run(
+            command, cwd=self.run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if check and ended.returncode:
+            raise AssertionError(ended.stdout[-8000:])
+        self.code = ended.returncode
+        return ended.stdout
+
+    def would_run(self, *arguments, config=TINY) -> dict[str, int]:
+        """Return {rule: number of jobs} that a run would start now."""
+        said = self.snakemake("--dry-run", *arguments, config=config)
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:")[1].split("total")[0]
+        found = re.findall(r"^(\w+)\s+(\d+)$", table, re.M)
+        return {name: int(number) for name, number in found if name != "all"}
+
+    def followers(self) -> dict[str, set[str]]:
+        """Return {rule: every rule that needs what it makes, directly or not}."""
+        graph = self.snakemake("--rulegraph", "dot")
+        name = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
+        edges = [(name[a], name[b]) for a, b in re.findall(r"(\d+) -> (\d+)", graph)]
+        found = {rule: set() for rule in name.values() if rule != "all"}
+        for _ in found:
+            for before, after in edges:
+                if after != "all":
+                    found[before] |= {after} | found[after]
+        return found
+
+    def path(self, path: str) -> Path:
+        return self.run / path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Study:
+    """The tiny study, run once from end to end."""
+    study = Study(tmp_path_factory.mktemp("study"))
+    study.run.mkdir()
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    for name in filter(None, tracked):
+        if (ROOT / name).exists() and not name.startswith("tests/"):
+            (study.repository / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, study.repository / name)
+    study.said = study.snakemake()
+    return study
+
+
+@pytest.fixture
+def study(finished, tmp_path) -> Study:
+    """A copy of the finished study that a test may change."""
+    shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
+    return Study(tmp_path / "study")

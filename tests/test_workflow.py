@@ -7,8 +7,6 @@ script, and each test works on a copy of the finished run.
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,86 +16,12 @@ import pytest
 import rasterio
 
 from _metrics import r, rmse
-from conftest import ROOT
-
-TINY = "config/tiny.yaml"
-AFTER_MODEL = {"plot_scatter", "plot_correlation", "plot_importance", "build_page", "all"}
-
-
-class Study:
-    """A copy of the repository beside a working folder, and the command that runs it."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.repository, self.run = folder, folder / "repository", folder / "run"
-
-    def snakemake(self, *arguments, check=True, config=TINY) -> str:
-        command = [sys.executable, "-m", "snakemake", "-s", "../repository/Snakefile"]
-        command += ["--cores", "2", "--nocolor", *map(str, arguments), "--quiet", "host"]
-        configs = [config] if isinstance(config, str) else config
-        command += ["--configfile", *(str(self.repository / c) for c in configs)]
-        ended = subprocess.run(
-            command, cwd=self.run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        if check and ended.returncode:
-            raise AssertionError(ended.stdout[-8000:])
-        self.code = ended.returncode
-        return ended.stdout
-
-    def would_run(self, *arguments, config=TINY) -> dict[str, int]:
-        """Return {rule: number of jobs} that a run would start now."""
-        said = self.snakemake("--dry-run", *arguments, config=config)
-        if "Nothing to be done" in said:
-            return {}
-        table = said.split("Job stats:")[1].split("total")[0]
-        found = re.findall(r"^(\w+)\s+(\d+)$", table, re.M)
-        return {name: int(number) for name, number in found if name != "all"}
-
-    def followers(self) -> dict[str, set[str]]:
-        """Return {rule: every rule that needs what it makes, directly or not}."""
-        graph = self.snakemake("--rulegraph", "dot")
-        name = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
-        edges = [(name[a], name[b]) for a, b in re.findall(r"(\d+) -> (\d+)", graph)]
-        found = {rule: set() for rule in name.values() if rule != "all"}
-        for _ in found:
-            for before, after in edges:
-                if after != "all":
-                    found[before] |= {after} | found[after]
-        return found
-
-    def path(self, path: str) -> Path:
-        return self.run / path
+from conftest import ROOT, TINY, Study
 
 
 def without_year(rule: str) -> str:
     """Return the script's name of a rule that a loop made for one year."""
     return re.sub(r"_\d{4}$", "", rule)
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Study:
-    """The tiny study, run once from end to end."""
-    study = Study(tmp_path_factory.mktemp("study"))
-    study.run.mkdir()
-    tracked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\n")
-    for name in filter(None, tracked):
-        if (ROOT / name).exists() and not name.startswith("tests/"):
-            (study.repository / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, study.repository / name)
-    study.said = study.snakemake()
-    return study
-
-
-@pytest.fixture
-def study(finished, tmp_path) -> Study:
-    """A copy of the finished study that a test may change."""
-    shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
-    return Study(tmp_path / "study")
 
 
 def layer(path: Path) -> np.ndarray:
@@ -331,7 +255,7 @@ def test_a_login_page_instead_of_a_granule_stops_with_one_clear_line(study):
     assert study.code != 0
     assert "MOD11A2/2015-07-12/h26v05.hdf" in said and "login page" in said
     assert "Traceback" not in said
-    assert not study.path("results/interim/lst/2015-07.tif").exists(), "no stale month is left"
+    assert study.would_run("results/interim/lst/2015-07.tif")["composite_modis"] == 1, "not trusted"
 
 
 def of_files(study: Study, name: str, more: str = "") -> None:

@@ -56,12 +56,18 @@ def write_inputs(folder):
     pd.DataFrame(dict(method=["<kriging>"], RMSE=[28.314], n=[430])).to_csv(
         folder / "rain.csv", index=False
     )
+    (folder / "inputs.csv").write_text(
+        "product,version,layer,native_grid,cadence,from,files,bytes,missing_share\n"
+        "MOD11A2,061,LST_Day_1km,1 km sinusoidal,8 days,earthdata,1160,8120000000,0.0032\n"
+        "ERA5-Land,,swvl1,0.1 degree,monthly,cds,10,9000000,\n"
+    )
     return dict(
         figures=figures,
         metrics=str(folder / "metrics.csv"),
         search=str(folder / "search.csv"),
         score=str(folder / "score.csv"),
         rain=str(folder / "rain.csv"),
+        inputs=str(folder / "inputs.csv"),
         maps=[str(folder / "maps/monthly/2018-05.tif")],
         page=str(report / "index.html"),
         title="Zoige <script>alert(1)</script> & more",
@@ -97,6 +103,13 @@ class Reader(HTMLParser):
 def page(given):
     build_page.main(**given)
     return Path(given["page"]).read_text(encoding="utf-8")
+
+
+def test_page_lists_what_went_in(tmp_path):
+    text = page(write_inputs(tmp_path))
+    row = "MOD11A2 061|LST_Day_1km|1 km sinusoidal|1,160|8,120.0|0.3%|earthdata"
+    assert "<td>" + row.replace("|", "</td><td>") + "</td>" in text
+    assert "<td>ERA5-Land</td>" in text and "<td>–</td><td>cds</td>" in text
 
 
 def test_page_is_whole_escapes_the_title_and_fetches_nothing(tmp_path):

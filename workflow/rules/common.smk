@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import sys
+from functools import partial
+from types import SimpleNamespace
 from itertools import product as pairs
 
 from snakemake.exceptions import WorkflowError
@@ -14,7 +16,11 @@ sys.path.insert(0, str(SCRIPTS))
 
 import _calendar
 import _config
+import _folder
+import _lock
 import _predictors
+import _sources
+from _log import UserError
 
 try:
     config = _config.checked(
@@ -75,14 +81,19 @@ if AREA["polygon"] and not Path(AREA["polygon"]).exists():
 GAUGES = [] if TABLE else stations(config["rain"]["gauges"])
 SITES = [] if TABLE else stations(config["insitu"]["sites"])
 TILES = [] if TABLE else _calendar.tiles(*config["area"]["box"])
+CELLS = [
+    cell
+    for cell in _config.degree_cells(AREA["box"])
+    if cell not in config["terrain"]["absent"]
+]
 
 MODIS = {"ndvi": "MOD13Q1", "lst": "MOD11A2", "et": "MOD16A2GF", "albedo": "MCD43A3"}
 
 
-def dates(variable, year):
+def dates(variable, year, albedo_every=config["modis"]["albedo_every"]):
     """Return the first days of the composites that the months of `year` need."""
     rules_of_time = _calendar.calendar(
-        variable, config["modis"]["assign"], config["modis"]["albedo_every"]
+        variable, config["modis"]["assign"], albedo_every
     )
     needed = set()
     for month in SEASON:
@@ -98,34 +109,23 @@ def granules(variable, days):
     return [f"resources/raw/modis/{name}.hdf" for name in names if name not in absent]
 
 
-def granules_of_year(wildcards):
-    """Return the granules that one variable needs in one year; name those that are not there."""
-    needed = granules(wildcards.variable, dates(wildcards.variable, wildcards.year))
-    missing = [] if SIMULATED else [path for path in needed if not Path(path).exists()]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        name = missing[0].removeprefix("resources/raw/modis/").removesuffix(".hdf")
-        raise WorkflowError(
-            f"{missing[0]}{more}: expected a granule, found no file. Put it there; if the "
-            f"archive truly lacks it, add {name} to modis.absent in the config."
-        )
-    return needed
+def start_days(variable, year):
+    """Return the needed first days of composites that lie in `year`, for whichever month."""
+    needed = {day for studied in YEARS for day in dates(variable, studied)}
+    return sorted(day for day in needed if str(day.year) == year)
 
 
-def granules_starting_in(year):
-    """Return every granule of every product whose first day lies in `year`."""
+def start_years(variable):
+    """Return the years in which the needed composites of a product start."""
+    return sorted({str(day.year) for year in YEARS for day in dates(variable, year)})
+
+
+def granules_starting_in(year, *variables):
+    """Return every granule of some (or all) products whose first day lies in `year`."""
     return [
         path
-        for variable in MODIS
-        for path in granules(
-            variable,
-            [
-                day
-                for studied in YEARS
-                for day in dates(variable, studied)
-                if str(day.year) == year
-            ],
-        )
+        for variable in variables or MODIS
+        for path in granules(variable, start_days(variable, year))
     ]
 
 
@@ -158,7 +158,7 @@ def targets():
     """Return what a plain `snakemake` makes."""
     made = ["results/report/index.html", "results/report/headline.txt"]
     if not TABLE:
-        made += ["results/interim/rain.csv"]
+        made += ["results/interim/rain.csv", "results/report/inputs.csv"]
     if SIMULATED:
         made += ["results/score/score.csv"]
     return made + expand("results/maps/monthly/{month}.tif", month=MONTHS)

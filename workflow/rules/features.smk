@@ -26,7 +26,7 @@ else:
         input:
             rasters=predictor_rasters(MONTHS),
             grid=rules.define_grid.output.grid,
-            sites=_config.located(config["insitu"]["sites"], ROOT),
+            sites=SITE_TABLE,
         output:
             samples="results/features/stations.parquet",
         log:
@@ -45,7 +45,7 @@ else:
             smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
-            sites=_config.located(config["insitu"]["sites"], ROOT),
+            sites=SITE_TABLE,
         output:
             samples="results/features/smci.parquet",
         log:

@@ -1,6 +1,26 @@
 # interim: one product at a time, by months, on the one grid.
 if not TABLE:
 
+    # Every file of the archive is hashed before the first job that reads it. The lock stands in
+    # `resources`: to set one makes nothing run again, tables that are there are compared at start.
+    rule check_inputs:
+        input:
+            files=inputs_of,
+        output:
+            table="results/interim/inputs/{batch}.csv",
+        log:
+            "logs/check_inputs/{batch}.log",
+        wildcard_constraints:
+            batch="|".join(batches()),
+        conda:
+            "../../envs/soilmoisture.yaml"
+        resources:
+            lock=LOCK or "",
+        params:
+            lib=lib("_lock"),
+        script:
+            "../scripts/check_inputs.py"
+
     rule define_grid:
         input:
             polygon=AREA["polygon"] or [],
@@ -33,33 +53,61 @@ if not TABLE:
         script:
             "../scripts/index_modis.py"
 
-    rule composite_modis:
-        input:
-            granules=granules_of_year,
-            grid=rules.define_grid.output.grid,
-            index=rules.index_modis.output.index,
-        output:
-            composites=expand(
-                "results/interim/{{variable}}/{{year}}-{month}.tif", month=SEASON
-            ),
-        log:
-            "logs/composite_modis/{variable}/{year}.log",
-        conda:
-            "../../envs/soilmoisture.yaml"
-        params:
-            assign=config["modis"]["assign"],
-            albedo_every=config["modis"]["albedo_every"],
-            qa=config["modis"]["qa"],
-            lib=lib("_calendar", "_granule", "_raster"),
-        script:
-            "../scripts/composite_modis.py"
+    if ROADS["modis"] == "appeears":
+
+        rule composite_clips:
+            input:
+                clips=clips_of_year,
+                grid=rules.define_grid.output.grid,
+                index=rules.index_modis.output.index,
+                checked="results/interim/inputs/{variable}_{year}.csv",
+            output:
+                composites=expand(
+                    "results/interim/{{variable}}/{{year}}-{month}.tif", month=SEASON
+                ),
+            log:
+                "logs/composite_clips/{variable}/{year}.log",
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                assign=config["modis"]["assign"],
+                albedo_every=config["modis"]["albedo_every"],
+                qa=config["modis"]["qa"],
+                lib=lib("_calendar", "_granule", "_raster"),
+            script:
+                "../scripts/composite_clips.py"
+
+    else:
+
+        # Before others that are ready: with keep_raw: false it makes room for the next year.
+        rule composite_modis:
+            input:
+                granules=granules_of_year,
+                grid=rules.define_grid.output.grid,
+                index=rules.index_modis.output.index,
+                checked="results/interim/inputs/{variable}_{year}.csv",
+            output:
+                composites=expand(
+                    "results/interim/{{variable}}/{{year}}-{month}.tif", month=SEASON
+                ),
+            log:
+                "logs/composite_modis/{variable}/{year}.log",
+            priority: 1
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                assign=config["modis"]["assign"],
+                albedo_every=config["modis"]["albedo_every"],
+                qa=config["modis"]["qa"],
+                lib=lib("_calendar", "_granule", "_raster"),
+            script:
+                "../scripts/composite_modis.py"
 
     rule derive_terrain:
         input:
-            elevation=expand(
-                "resources/raw/dem/{tile}.hgt", tile=_config.degree_cells(AREA["box"])
-            ),
+            elevation=raw_of("elevation"),
             grid=rules.define_grid.output.grid,
+            checked="results/interim/inputs/elevation.csv",
         output:
             terrain="results/interim/terrain.tif",
         log:
@@ -70,17 +118,17 @@ if not TABLE:
             crs=config["terrain"]["crs"],
             resolution=config["terrain"]["resolution"],
             aggregate=config["terrain"]["aggregate"],
+            absent=config["terrain"]["absent"],
             lib=lib("_projection", "_raster"),
         script:
             "../scripts/derive_terrain.py"
 
     rule derive_soil:
         input:
-            sand="resources/raw/soil/sand_0-5cm_mean.tif",
-            silt="resources/raw/soil/silt_0-5cm_mean.tif",
-            clay="resources/raw/soil/clay_0-5cm_mean.tif",
+            **SOIL,
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
+            checked="results/interim/inputs/soil.csv",
         output:
             soil="results/interim/soil.tif",
         log:
@@ -110,7 +158,8 @@ if not TABLE:
 
     rule average_rain:
         input:
-            stations=expand("resources/raw/rain/{{year}}/{gauge}.csv", gauge=GAUGES),
+            stations=rain_of_year,
+            checked="results/interim/inputs/rain_{year}.csv",
         output:
             totals="results/interim/rain/{year}.csv",
         log:
@@ -161,10 +210,40 @@ if not TABLE:
         script:
             "../scripts/krige_rain.py"
 
+    if STATION_FORMAT != "csv":
+
+        rule read_stations:
+            input:
+                archive=archive_of_stations,
+                sites=_config.located(config["insitu"]["sites"], ROOT),
+                checked="results/interim/inputs/insitu.csv",
+            output:
+                readings=expand(
+                    "results/interim/readings/{year}/{site}.csv",
+                    year=YEARS,
+                    site=SITES,
+                ),
+                table="results/interim/sites.csv",
+            log:
+                "logs/read_stations.log",
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                format=STATION_FORMAT,
+                depth=config["insitu"]["depth"],
+                network=config["insitu"]["network"] or "",
+                flags=config["insitu"]["flags"],
+                mapping=json.dumps(config["insitu"]["table"], sort_keys=True),
+                years=config["years"],
+                lib=lib("_stations", "_table"),
+            script:
+                "../scripts/read_stations.py"
+
     rule average_insitu:
         input:
-            sites=_config.located(config["insitu"]["sites"], ROOT),
-            series=expand("resources/raw/insitu/{{year}}/{site}.csv", site=SITES),
+            sites=SITE_TABLE,
+            series=expand(READINGS, site=SITES),
+            checked=CHECKED_READINGS,
         output:
             means="results/interim/insitu/{year}.csv",
         log:
@@ -200,10 +279,8 @@ if not TABLE:
 
     rule average_smci:
         input:
-            pieces=[
-                "resources/raw/smci/SMCI_1km_{year}_10cm/north.nc",
-                "resources/raw/smci/SMCI_1km_{year}_10cm/south.nc",
-            ],
+            pieces=smci_of_year,
+            checked="results/interim/inputs/smci_{year}.csv",
         output:
             months=expand("results/interim/smci/{{year}}-{month}.tif", month=SEASON),
         log:
@@ -212,6 +289,9 @@ if not TABLE:
             "../../envs/soilmoisture.yaml"
         params:
             box=AREA["box"],
+            variable=config["smci"]["variable"],
+            scale=config["smci"]["scale"],
+            nodata=config["smci"]["nodata"],
             lib=lib("_raster"),
         script:
             "../scripts/average_smci.py"
@@ -219,6 +299,7 @@ if not TABLE:
     rule regrid_smc:
         input:
             months=expand("resources/raw/smc/SMC_{{year}}{month}.tif", month=SEASON),
+            checked="results/interim/inputs/smc_{year}.csv",
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
         output:
@@ -229,6 +310,8 @@ if not TABLE:
             "../../envs/soilmoisture.yaml"
         params:
             resampling=config["smc"]["resampling"],
+            scale=config["smc"]["scale"],
+            nodata=config["smc"]["nodata"],
             lib=lib("_raster"),
         script:
             "../scripts/regrid_smc.py"
@@ -236,6 +319,7 @@ if not TABLE:
     rule read_era5land:
         input:
             delivered="resources/raw/era5land/{year}.nc",
+            checked="results/interim/inputs/era5land_{year}.csv",
         output:
             months=expand("results/interim/era5land/{{year}}-{month}.tif", month=SEASON),
         log:

@@ -1,4 +1,4 @@
-# raw: the archives as their producers deliver them, into resources/raw. Here they are simulated.
+# raw: the archives as their producers deliver them, into resources/raw: simulated, fetched or linked.
 if SIMULATED:
 
     # One job a year. Composites do not start on the same days in leap years, so no wildcard
@@ -79,3 +79,214 @@ if SIMULATED:
             lib=lib("_raster", "_world"),
         script:
             "../scripts/simulate_fields.py"
+
+elif not TABLE:
+    # How files are fetched (speed, patience, mirrors) stands in `resources`, which never make a
+    # job run again; and no shared code is hashed: a file is the producer's, however it came.
+    FETCHING = dict(
+        downloads=1,
+        parallel=config["downloads"]["parallel"],
+        tries=config["downloads"]["tries"],
+        timeout=config["downloads"]["timeout"],
+    )
+    ADDRESS = config["addresses"]
+    KEEP = config["downloads"]["keep_raw"]
+
+    def passing(paths):
+        """Return granules as Snakemake shall treat them: kept, or deleted once composited."""
+        return paths if KEEP else [temp(path) for path in paths]
+
+    if ROADS["modis"] == "earthdata":
+        # One job a product and year; composites do not start on the same days in leap years,
+        # so no wildcard pattern names them all: the loop does.
+        for variable in MODIS:
+            for year in start_years(variable):
+
+                rule:
+                    name:
+                        f"fetch_modis_{variable}_{year}"
+                    output:
+                        granules=passing(granules_starting_in(year, variable)),
+                    log:
+                        f"logs/fetch_modis/{variable}_{year}.log",
+                    localrule: True
+                    conda:
+                        "../../envs/soilmoisture.yaml"
+                    resources:
+                        **FETCHING,
+                        keep=int(KEEP),
+                        cmr=ADDRESS["cmr"],
+                        earthdata=ADDRESS["earthdata"],
+                    params:
+                        store="resources/store/modis",
+                    script:
+                        "../scripts/fetch_modis.py"
+
+    if ROADS["modis"] == "appeears":
+
+        rule fetch_appeears:
+            output:
+                clip="resources/raw/appeears/{variable}/{year}.nc",
+            log:
+                "logs/fetch_appeears/{variable}/{year}.log",
+            localrule: True
+            conda:
+                "../../envs/soilmoisture.yaml"
+            resources:
+                **FETCHING,
+                address=ADDRESS["appeears"],
+            params:
+                days=days_of_clip,
+                box=AREA["box"],
+                store="resources/store/appeears",
+            script:
+                "../scripts/fetch_appeears.py"
+
+    if ROADS["elevation"] in ("srtm", "copernicus"):
+
+        rule fetch_elevation:
+            output:
+                elevation=raw_of("elevation"),
+            log:
+                "logs/fetch_elevation.log",
+            localrule: True
+            conda:
+                "../../envs/soilmoisture.yaml"
+            resources:
+                **FETCHING,
+                cmr=ADDRESS["cmr"],
+                earthdata=ADDRESS["earthdata"],
+                copernicus=ADDRESS["copernicus"],
+            params:
+                road=ROADS["elevation"],
+                store=f"resources/store/{ROADS['elevation']}",
+            script:
+                "../scripts/fetch_elevation.py"
+
+    if ROADS["soil"] == "soilgrids":
+
+        rule fetch_soil:
+            output:
+                **SOIL,
+            log:
+                "logs/fetch_soil.log",
+            localrule: True
+            conda:
+                "../../envs/soilmoisture.yaml"
+            resources:
+                **FETCHING,
+                address=ADDRESS["soilgrids"],
+            params:
+                box=AREA["box"],
+            script:
+                "../scripts/fetch_soil.py"
+
+    if ROADS["rain"] == "gsod":
+        # A gauge may lack a file in some years, so the files of a year are no pattern either.
+        for year in YEARS:
+
+            rule:
+                name:
+                    f"fetch_rain_{year}"
+                output:
+                    stations=rain_files(year),
+                log:
+                    f"logs/fetch_rain/{year}.log",
+                localrule: True
+                conda:
+                    "../../envs/soilmoisture.yaml"
+                resources:
+                    **FETCHING,
+                    address=ADDRESS["gsod"],
+                params:
+                    year=year,
+                    store="resources/store/gsod",
+                script:
+                    "../scripts/fetch_rain.py"
+
+    if ROADS["smc"] == "zenodo":
+
+        rule fetch_smc:
+            output:
+                months=raw_of("smc"),
+            log:
+                "logs/fetch_smc.log",
+            localrule: True
+            conda:
+                "../../envs/soilmoisture.yaml"
+            resources:
+                **FETCHING,
+                address=ADDRESS["zenodo"],
+            params:
+                record=config["smc"]["record"],
+                store="resources/store/smc",
+            script:
+                "../scripts/fetch_smc.py"
+
+    if ROADS["era5land"] == "cds":
+
+        rule fetch_era5land:
+            output:
+                delivered="resources/raw/era5land/{year}.nc",
+            log:
+                "logs/fetch_era5land/{year}.log",
+            localrule: True
+            conda:
+                "../../envs/soilmoisture.yaml"
+            resources:
+                **FETCHING,
+                address=ADDRESS["cds"],
+            params:
+                months=config["months"],
+                box=AREA["box"],
+                store="resources/store/era5land",
+            script:
+                "../scripts/fetch_era5land.py"
+
+    # Folders that the user already has: found by name, checked, linked, never changed.
+    for label, (source, finals) in linked().items():
+
+        rule:
+            name:
+                f"link_files_{label}"
+            input:
+                files=partial(files_to_link, source, finals),
+            output:
+                links=finals,
+            log:
+                f"logs/link_files/{label}.log",
+            localrule: True
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                source=source,
+                candidates=partial(choice_of_links, source, finals),
+                lib=lib("_archive", "_granule"),
+            script:
+                "../scripts/link_files.py"
+
+
+if not TABLE:
+
+    onstart:
+        before_start(workflow.dag)
+
+    # What the study needs, what is there, what is missing, how to get it. No network.
+    rule inputs:
+        log:
+            "logs/inputs.log",
+        localrule: True
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            needed=needs,
+            box=AREA["box"],
+            keep=config["downloads"]["keep_raw"],
+            daily=daily_albedo(),
+        script:
+            "../scripts/inputs.py"
+
+    # All that a service delivers or a folder holds.
+    rule fetch:
+        input:
+            fetchable(),

@@ -83,12 +83,38 @@ if TABLE:
 
 else:
 
+    rule list_inputs:
+        input:
+            tables=expand("results/interim/inputs/{batch}.csv", batch=batches()),
+            rasters=expand(
+                "results/interim/{variable}/{month}.tif",
+                variable=[*MODIS, "smc"],
+                month=MONTHS,
+            ),
+            static=rules.stack_static.output.static,
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+            rain="results/interim/rain.csv",
+            insitu="results/interim/insitu.csv",
+        output:
+            listed="results/report/inputs.csv",
+            lock="results/report/inputs.lock",
+        log:
+            "logs/list_inputs.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            roads=json.dumps(ROADS, sort_keys=True),
+            lib=lib("_raster", "_sources", "_table"),
+        script:
+            "../scripts/list_inputs.py"
+
     rule plot_study_area:
         input:
             static=rules.stack_static.output.static,
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
-            sites=_config.located(config["insitu"]["sites"], ROOT),
+            sites=SITE_TABLE,
             gauges=_config.located(config["rain"]["gauges"], ROOT),
         output:
             png="results/report/fig01_study_area.png",
@@ -191,6 +217,7 @@ rule build_page:
         search=rules.tune_forest.output.search,
         score=rules.score_truth.output.score if SIMULATED else [],
         rain=[] if TABLE else "results/interim/rain_scores.csv",
+        inputs=[] if TABLE else "results/report/inputs.csv",
         maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
     output:
         page="results/report/index.html",

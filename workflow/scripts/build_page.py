@@ -59,6 +59,10 @@ TRUTH_NOTE = (
     "product without such detail has none (–). SD ratio: spread over the truth's; below 1 the "
     "extremes are lost."
 )
+INPUTS_NOTE = (
+    "Missing: share of the study's cells, or of its station-months, without a value after masks. "
+    "Every file with its checksum: inputs.lock beside this page."
+)
 DESIGN_NOTE = (
     "Folds that keep all months of a place together answer the question a map asks. The others "
     "let the forest recognise places by their soil and terrain."
@@ -193,6 +197,17 @@ def tuning(search: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return plain(table)
 
 
+def went_in(inputs: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the data sets that the run used (T1)."""
+    rows = []
+    for row in inputs.itertuples():
+        missing = "–" if pd.isna(row.missing_share) else f"{row.missing_share:.1%}"
+        size = f"{row.bytes / 1e6:,.1f}"
+        name = f"{row.product} {row.version}".strip()
+        rows.append([name, row.layer, row.native_grid, f"{row.files:,}", size, missing, row.source])
+    return ["Data set", "layer", "native grid", "files", "MB", "missing", "from"], rows
+
+
 def caption_of(stem: str) -> str:
     """Return the caption of a figure by the longest beginning of its name that has one."""
     known = [key for key in CAPTIONS if stem.startswith(key)]
@@ -233,7 +248,9 @@ def sections_of(
     return sections
 
 
-def main(figures, metrics, search, score, rain, maps, page, title, unit, simulated, months):
+def main(
+    figures, metrics, search, score, rain, inputs, maps, page, title, unit, simulated, months
+):
     unit = unit.replace("m3", "m³")
     scores = pd.read_csv(metrics)
     truth = pd.read_csv(score) if score else None
@@ -253,6 +270,10 @@ def main(figures, metrics, search, score, rain, maps, page, title, unit, simulat
         unit,
         " (simulated)" if simulated else "",
     )
+    if inputs:
+        table = pd.read_csv(inputs, dtype={"version": str}).fillna({"version": ""})
+        told = _page.table(*went_in(table.rename(columns={"from": "source"})), INPUTS_NOTE)
+        sections.append((f"What went in{' (simulated)' if simulated else ''}", told))
     files = _page.note("Cloud-Optimized GeoTIFFs.") + _page.links(maps, page)
     html = _page.document(
         title,
@@ -273,6 +294,7 @@ if __name__ == "__main__":
         search=snakemake.input.search,
         score=snakemake.input.score,
         rain=snakemake.input.rain,
+        inputs=snakemake.input.inputs,
         maps=snakemake.input.maps,
         page=snakemake.output.page,
         title=snakemake.params.title,

@@ -1,0 +1,242 @@
+"""The archive by every road: folders, services on loopback, a lock; the same study each time.
+
+The tiny simulated study plays the part of the archives: what it delivered is put into a user's
+folder, or behind servers, and the workflow must come to the same inputs and the same months.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import yaml
+
+from conftest import ROOT, Study
+
+GAUGES, SITES = "my_gauges.csv", "my_sites.csv"
+INTERIM = ["ndvi", "lst", "et", "albedo", "pre", "smc"]
+
+
+def of_archives(study: Study, **more) -> str:
+    """Write the config of the tiny study as one of real archives; return its path."""
+    config = {
+        "archive": "files",
+        "rain": {"gauges": GAUGES},
+        "insitu": {"sites": SITES},
+    }
+    for key, value in more.items():
+        config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
+    for table, name in (("gauges", GAUGES), ("sites", SITES)):
+        source = study.repository / "config" / f"simulated_{table}.csv"
+        (study.run / name).write_bytes(source.read_bytes())
+    (study.repository / "config" / "archives.yaml").write_text(yaml.safe_dump(config))
+    return ["config/tiny.yaml", "config/archives.yaml"]
+
+
+@pytest.fixture
+def fresh(finished, tmp_path) -> Study:
+    """The repository and an empty working folder."""
+    study = Study(tmp_path / "a study")
+    shutil.copytree(finished.repository, study.repository)
+    study.run.mkdir()
+    return study
+
+
+def delivered(finished, folder: Path) -> Path:
+    """Lay the simulated archive out as a user's disk: nested, in both cases, old productions."""
+    raw = finished.path("resources/raw")
+    for granule in sorted(raw.glob("modis/*/*/*.hdf")):
+        record = json.loads(granule.with_suffix(".json").read_text())
+        name = record["delivered"]
+        year = name.split(".")[1][1:5]
+        where = folder / "MODIS data" / year / name.split(".")[0].lower()
+        where.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(granule, where / (name.upper() if "MOD11A2" in name else name))
+    older = next((folder / "MODIS data").rglob("MOD13Q1.A2015193.h26v05.061.*"))
+    (older.parent / "old").mkdir()
+    stale = older.parent / "old" / re.sub(r"\d{13}", "2000001000000", older.name)
+    stale.write_bytes(b"an older production that must not be taken")
+    copies = {
+        "dem/*.hgt": "srtm/{name}",
+        "soil/*.tif": "Soil/{name}",
+        "rain/*/*.csv": "gsod/{parent}/{name}",
+        "insitu/*/*.csv": "stations/{parent}/{name}",
+        "smci/*/*.nc": "SMCI/{parent}/{name}",
+        "smc/*.tif": "SMC/{name}",
+        "era5land/*.nc": "era5/era5land_{name}",
+    }
+    for pattern, place in copies.items():
+        for file in raw.glob(pattern):
+            target = folder / place.format(name=file.name, parent=file.parent.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    return folder
+
+
+def folders(archive: Path) -> dict[str, str]:
+    return {
+        "modis": str(archive / "MODIS data"),
+        "elevation": str(archive / "srtm"),
+        "soil": str(archive / "Soil"),
+        "rain": str(archive / "gsod"),
+        "insitu": str(archive / "stations"),
+        "smci": str(archive / "SMCI"),
+        "smc": str(archive / "SMC"),
+        "era5land": str(archive / "era5"),
+    }
+
+
+def state(folder: Path) -> dict[str, tuple]:
+    """Return content, mode and time of change of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mode,
+            path.stat().st_mtime_ns,
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def same_months(finished: Study, study: Study) -> int:
+    """Compare every interim raster and table of two runs; return how many were compared."""
+    compared = 0
+    for path in sorted(finished.path("results/interim").rglob("*")):
+        twin = study.path(str(path.relative_to(finished.run)))
+        if "inputs" in path.parts or not path.is_file():
+            continue
+        if path.suffix == ".tif":
+            with rasterio.open(path) as a, rasterio.open(twin) as b:
+                np.testing.assert_array_equal(a.read(), b.read(), err_msg=str(path))
+        else:
+            assert path.read_bytes() == twin.read_bytes(), path
+        compared += 1
+    return compared
+
+
+INTERIM_OF_ALL = [
+    "results/features/samples.parquet",
+    "results/report/inputs.csv",
+    "results/interim/rain.csv",
+]
+
+
+def test_a_users_folders_give_the_same_months_and_stay_untouched(finished, fresh, tmp_path):
+    archive = delivered(finished, tmp_path / "my archive ä")
+    before = state(archive)
+    config = of_archives(fresh, sources=folders(archive))
+    said = fresh.snakemake("inputs", config=config)
+    assert re.search(r"MODIS NDVI, LST, ET, albedo +60 +60 +0 ", said), said
+    fresh.snakemake(*INTERIM_OF_ALL, config=config)
+    assert same_months(finished, fresh) > 40
+    assert state(archive) == before, "files of the user are linked, never altered"
+    granule = fresh.path("resources/raw/modis/MOD13Q1/2015-07-12/h26v05.hdf")
+    record = json.loads(granule.with_suffix(".json").read_text())
+    assert granule.is_symlink() and record["superseded"], "the older production is on record"
+    assert fresh.would_run(*INTERIM_OF_ALL, config=config) == {}
+    newer = next((archive / "MODIS data").rglob("MOD11A2.A2015193*"))
+    newer.write_bytes(newer.read_bytes() + b"\0" * 10)
+    jobs = fresh.would_run("results/interim/lst/2015-07.tif", config=config)
+    assert jobs == {"link_files_modis_lst_2015": 1, "check_inputs": 1, "composite_modis": 1}
+
+
+def test_a_source_behind_a_form_says_where_to_register(fresh):
+    (fresh.run / "archive").mkdir()
+    config = of_archives(fresh, sources={"smci": "./archive"})
+    said = fresh.snakemake(
+        "--dry-run", "results/interim/smci/2015-07.tif", check=False, config=config
+    )
+    assert fresh.code != 0
+    assert "data.tpdc.ac.cn" in said and "SMCI_1km_2015_10cm" in said and "account" in said
+
+
+def test_a_typo_in_a_source_names_what_is_known(fresh):
+    config = of_archives(fresh, sources={"modis": "earthdta"})
+    said = fresh.snakemake("--dry-run", check=False, config=config)
+    assert "sources.modis: expected earthdata, appeears, raw or a folder, found 'earthdta'" in said
+
+
+# The lock ------------------------------------------------------------------------------------
+
+
+def test_a_run_against_its_lock_goes_on_and_one_that_differs_stops(study):
+    lock = study.path("results/report/inputs.lock")
+    shutil.copy(lock, study.run / "my.lock")
+    config = study.repository / "config" / "lock.yaml"
+    config.write_text("lock: my.lock\n")
+    configs = ["config/tiny.yaml", "config/lock.yaml"]
+    assert "Nothing to be done" in study.snakemake(config=configs), "a lock makes nothing stale"
+    text = (study.run / "my.lock").read_text()
+    changed = re.search(r"(\w{64})  (resources/raw/modis/MOD11A2/2016-07-11/h26v05.hdf)", text)
+    (study.run / "my.lock").write_text(text.replace(changed[1], "0" * 64))
+    shutil.rmtree(study.path("results/interim/lst"))
+    said = study.snakemake("results/interim/lst/2016-07.tif", check=False, config=configs)
+    assert study.code != 0 and "MOD11A2/2016-07-11/h26v05.hdf: expected sha256 000000" in said
+    assert not study.path("results/interim/lst/2016-07.tif").exists()
+
+
+def test_a_new_job_is_compared_with_the_lock_before_it_reads(study):
+    lock = study.path("results/report/inputs.lock").read_text()
+    changed = re.search(r"(\w{64})  (resources/raw/modis/MOD11A2/2016-07-11/h26v05.hdf)", lock)
+    (study.run / "my.lock").write_text(lock.replace(changed[1], "0" * 64))
+    (study.repository / "config" / "lock.yaml").write_text("lock: my.lock\n")
+    shutil.rmtree(study.path("results/interim/inputs"))
+    said = study.snakemake(
+        "results/interim/inputs/lst_2016.csv",
+        check=False,
+        config=["config/tiny.yaml", "config/lock.yaml"],
+    )
+    assert study.code != 0 and "MOD11A2/2016-07-11/h26v05.hdf: expected sha256 000000" in said
+
+
+# The published study -------------------------------------------------------------------------
+
+
+def test_the_published_study_is_planned_in_time_and_in_few_jobs(tmp_path):
+    for year in range(2009, 2019):
+        piece = tmp_path / f"archive/SMCI/SMCI_1km_{year}_10cm/part_1.nc"
+        piece.parent.mkdir(parents=True)
+        piece.write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "archive/ISMN/MAQU/CST-01").mkdir(parents=True)
+    name = "MAQU_MAQU_CST-01_sm_0.050000_0.050000_5TM_20080701_20191231.stm"
+    (tmp_path / "archive/ISMN/MAQU/CST-01" / name).write_text("x")
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n"]
+    command += ["-d", str(tmp_path), "--configfile", str(ROOT / "config/zoige.yaml")]
+    start = time.monotonic()
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - start
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", ended.stdout + ended.stderr, re.M))
+    assert int(jobs["total"]) < 1200 and seconds < 30
+    assert sum(name.startswith("fetch_modis") for name in jobs) == 40
+
+
+def test_the_table_of_inputs_asks_no_network(tmp_path):
+    """In a network namespace of its own, without even a loopback, `inputs` still answers."""
+    command = [sys.executable, "-m", "snakemake", "inputs", "-s", str(ROOT / "Snakefile")]
+    command += ["-d", str(tmp_path), "--configfile", str(ROOT / "config/zoige.yaml")]
+    alone = ["unshare", "--net", "--map-root-user"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine makes no network namespaces")
+    ended = subprocess.run(
+        alone + command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"EARTHDATA_TOKEN": "geheim-geheim"},
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert re.search(r"MODIS NDVI, LST, ET, albedo +4060 +0 +4060 +~242.9 GB", ended.stdout)
+    assert "Albedo: 1150 granules" in ended.stdout and "9200 granules" in ended.stdout
+    assert "data.tpdc.ac.cn" in ended.stdout and "ismn.earth" in ended.stdout
+    assert "found in EARTHDATA_TOKEN" in ended.stdout
+    assert "geheim" not in ended.stdout + ended.stderr
