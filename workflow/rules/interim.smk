@@ -233,7 +233,7 @@ if not TABLE:
                 depth=config["insitu"]["depth"],
                 network=config["insitu"]["network"] or "",
                 flags=config["insitu"]["flags"],
-                mapping=json.dumps(config["insitu"]["table"], sort_keys=True),
+                mapping=mapping_of_tables,
                 years=config["years"],
                 lib=lib("_stations", "_table"),
             script:

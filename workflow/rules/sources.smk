@@ -114,6 +114,11 @@ def archive_of_stations(wildcards):
     return there(STATION_FILES, "insitu") if ROADS["insitu"] == "raw" else STATION_FILES
 
 
+def mapping_of_tables(wildcards):
+    """Return `insitu.table` as JSON; a function, because it has braces of its own."""
+    return json.dumps(config["insitu"]["table"], sort_keys=True)
+
+
 def granules_of_year(wildcards):
     """Return the granules that one variable needs in one year; name those that are not there."""
     needed = granules(wildcards.variable, dates(wildcards.variable, wildcards.year))
