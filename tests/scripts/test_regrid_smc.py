@@ -49,6 +49,35 @@ def test_zero_and_nodata_are_missing_and_percent_is_refused():
         valid(np.array([0.3, 31.0]), "a.tif")
 
 
+def test_two_months_in_a_name_are_refused():
+    with pytest.raises(UserError, match=r"in the name, found two. Rename the file"):
+        month_in("SMC_201006_made_201907.tif")
+
+
+@pytest.mark.parametrize(
+    ("layer", "scale", "said"),
+    [
+        (
+            [0.3, 31.0],
+            1,
+            r"values up to 31 after .*smc.scale \(1\)\. .*percent, set smc.scale: 0.01",
+        ),
+        ([0.3, 65535], 1, r"up to 6.554e\+04 .* missing cell, set smc.nodata"),
+        ([310, 2000], 0.001, r"up to 2 after multiplication with smc.scale \(0.001\)"),
+        ([0.003, 0.004, 0.3], 1, r"median of 0.02 to 0.8, found 0.004 .* Correct smc.scale"),
+        ([0.99, 0.99, 0.3], 1, r"median of 0.02 to 0.8, found 0.99 .* or smc.nodata"),
+    ],
+)
+def test_numbers_that_are_not_m3_per_m3_are_refused(layer, scale, said):
+    with pytest.raises(UserError, match=f"a.tif: expected m3/m3.*{said}"):
+        valid(np.array(layer, float), "a.tif", scale)
+
+
+@pytest.mark.parametrize("layer", [[np.nan], [0.0, np.nan], [-1.0]])
+def test_a_layer_without_values_has_no_median_to_judge(layer):
+    assert np.isnan(valid(np.array(layer), "a.tif")).all()
+
+
 def test_nearest_takes_the_cell_around_the_position():
     layer = np.arange(6.0).reshape(2, 3)
     row, col = np.array([0.0, 0.99, 1.0, 1.5, -0.01, 2.0]), np.array([0.0, 0.99, 2.99, 0, 1, 1])
@@ -96,18 +125,18 @@ def study(tmp_path):
     return tmp_path, lon, lat, values, corner
 
 
-def delivered(path, values, corner, crs="EPSG:4326"):
-    profile = dict(driver="GTiff", height=40, width=40, count=1, dtype="float32", nodata=-9999)
+def delivered(path, values, corner, crs="EPSG:4326", dtype="float32", nodata=-9999):
+    profile = dict(driver="GTiff", height=40, width=40, count=1, dtype=dtype, nodata=nodata)
     transform = Affine(0.05, 0, corner[0], 0, -0.05, corner[1])
     with rasterio.open(path, "w", crs=crs, transform=transform, **profile) as target:
         target.write(values, 1)
 
 
-def run(folder, resampling="nearest", months=("2010-06",)):
+def run(folder, resampling="nearest", months=("2010-06",), **stored):
     files = [str(path) for path in sorted(folder.glob("SMC_*.tif"))]
     out = [str(folder / "smc" / f"{month}.tif") for month in months]
     names = [str(folder / name) for name in ("grid.tif", "lonlat.tif")]
-    regrid_smc.main(files, out, *names, resampling)
+    regrid_smc.main(files, out, *names, resampling, **stored)
     return out[0]
 
 
@@ -139,6 +168,45 @@ def test_gaps_are_missing_and_counted(study, caplog):
     gaps = np.isnan(found[:-1]).sum()
     assert gaps > 100
     assert f"2010-06: {gaps} of {79 * 60} cells have no SMC" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "missing", "nodata"),
+    [
+        ("uint16", 0.001, 65535, 65535),
+        ("int16", 0.0001, -9999, -9999.0),
+        ("float32", 0.01, np.finfo("float32").max, 3.4028235e38),
+        ("float32", 1, np.finfo("float32").min, None),
+    ],
+)
+def test_stored_numbers_are_scaled_and_untagged_gaps_are_missing(
+    study, dtype, scale, missing, nodata
+):
+    folder, _, _, values, corner = study
+    expected = read(run(folder))
+    coded = (values / scale).round() if dtype != "float32" else values / scale
+    coded[values < 0.25] = missing
+    delivered(folder / "SMC_201006.tif", coded.astype(dtype), corner, dtype=dtype, nodata=None)
+    found = read(run(folder, scale=scale, nodata=nodata))
+    assert (np.isnan(found) == (np.isnan(expected) | (expected < 0.25))).all()
+    there = np.isfinite(found)
+    assert there.any() and found[there] == pytest.approx(expected[there], abs=scale)
+
+
+def test_the_nodata_value_of_the_file_counts_before_that_of_the_config(study):
+    folder, _, _, values, corner = study
+    values[values < 0.25] = 0.5
+    delivered(folder / "SMC_201006.tif", values, corner)
+    assert np.isfinite(read(run(folder, nodata=0.5))[:-1]).all()
+
+
+def test_an_untagged_gap_that_the_config_does_not_name_is_refused(study):
+    folder, _, _, values, corner = study
+    values[3, 3] = 9999
+    delivered(folder / "SMC_201006.tif", values, corner, nodata=None)
+    with pytest.raises(UserError, match=r"SMC_201006.tif: .* up to 9999 .* set smc.nodata"):
+        run(folder)
+    assert not (folder / "smc" / "2010-06.tif").exists()
 
 
 def test_a_missing_month_is_named(study):
