@@ -86,8 +86,43 @@ def test_a_zip_in_disguise_is_opened(tmp_path):
 def test_a_zip_that_reaches_out_is_refused(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "2010.nc", "w") as archive:
         archive.writestr(name, b"x")
-    with pytest.raises(UserError, match=f"expected plain file names in the zip, found {name}"):
+    with pytest.raises(UserError, match=f"2010.nc: expected a name that stays .* '{name}', found"):
         run(tmp_path, str(tmp_path / "2010.nc"))
+
+
+def test_a_damaged_zip_is_refused(tmp_path):
+    write(dataset(), tmp_path / "right.nc")
+    with zipfile.ZipFile(tmp_path / "2010.nc", "w") as archive:
+        archive.write(tmp_path / "right.nc", "data.nc")
+    content = (tmp_path / "2010.nc").read_bytes()
+    (tmp_path / "2010.nc").write_bytes(content[:-100])
+    with pytest.raises(UserError, match="2010.nc: expected a whole zip archive"):
+        run(tmp_path, str(tmp_path / "2010.nc"))
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_more_months_years_and_cells_than_asked_for_are_fine(tmp_path, engine):
+    months = pd.date_range("2009-01-01", "2011-12-01", freq="MS")
+    values = np.random.default_rng(3).uniform(0.1, 0.5, (36, 3, 4)).astype("float32")
+    values[17:19] = VALUES  # June and July 2010
+    data = dataset(values, months).drop_vars("expver")
+    data.to_netcdf(tmp_path / "all.nc", engine=engine)
+    is_right(run(tmp_path, str(tmp_path / "all.nc")))
+
+
+def test_a_month_that_is_there_twice_is_refused(tmp_path):
+    months = pd.to_datetime(["2010-06-01 00:00", "2010-06-01 03:00"])
+    path = write(dataset(months=months), tmp_path / "2010.nc")
+    with pytest.raises(UserError, match=r"each month once, found 2010-06 again. Request monthly_a"):
+        run(tmp_path, path, ["2010-06"])
+
+
+def test_a_cut_file_is_refused(tmp_path):
+    path = write(dataset(), tmp_path / "2010.nc")
+    content = (tmp_path / "2010.nc").read_bytes()
+    (tmp_path / "2010.nc").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="2010.nc: expected whole NetCDF, found a file that cannot"):
+        run(tmp_path, path)
 
 
 def test_missing_months_are_named(tmp_path):
