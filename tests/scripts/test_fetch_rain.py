@@ -32,11 +32,10 @@ def noaa(tmp_path, monkeypatch):
         yield server
 
 
-def run(server, stations=IDS, year="2009", tries=3, timeout=1):
+def run(server, stations=IDS, year="2009", tries=3, timeout=1, parallel=2):
     finals = [f"resources/raw/rain/{year}/{name}.csv" for name in stations]
-    fetch_rain.main(
-        finals, year, "resources/store/gsod", f"{server.address}/access/", 2, tries, timeout
-    )
+    store, address = "resources/store/gsod", f"{server.address}/access/"
+    fetch_rain.main(finals, year, store, address, parallel, tries, timeout)
     return finals
 
 
@@ -101,6 +100,19 @@ def test_a_gauge_that_failed_otherwise_is_not_called_absent(noaa):
         run(noaa)
     assert f'absent: ["{IDS[0]}/2009"]' in str(error.value)
     assert f"Fetching {IDS[1]} failed for another reason" in str(error.value)
+
+
+def test_a_refusal_counts_before_what_is_absent(noaa):
+    del noaa.files[path_of(IDS[0])]
+    noaa.faults[path_of(IDS[1])] = [Fault(403)]
+    with pytest.raises(UserError, match="found 403 from NOAA"):
+        run(noaa, parallel=1)
+
+
+def test_one_gauge_of_one_that_is_absent_says_nothing_of_the_address(noaa):
+    with pytest.raises(UserError, match="found none") as error:
+        run(noaa, ["99999099999"])
+    assert "addresses.gsod" not in str(error.value)
 
 
 def test_a_year_without_any_file_asks_for_the_address(noaa):

@@ -140,8 +140,8 @@ def test_members_of_archives_are_taken_and_only_the_archives_needed_are_fetched(
     names = list(NAMED)
     zenodo.hold(
         {
-            "SMC_2009.zip": packed({"x/SMC_200905.tif": b"no"}),
-            "SMC_2010.zip": packed(
+            "SMC_of_one_year_2009.zip": packed({"x/SMC_200905.tif": b"no"}),
+            "SMC_of_one_year_2010.zip": packed(
                 {
                     "SMC_2010/": b"",
                     **{f"SMC_2010/{name}": NAMED[name] for name in names[:2]},
@@ -149,16 +149,17 @@ def test_members_of_archives_are_taken_and_only_the_archives_needed_are_fetched(
                     "SMC_201006.tif.aux.xml": b"<x/>",
                 }
             ),
-            "SMC_2011.zip": packed({names[2]: NAMED[names[2]]}),
+            "SMC_of_one_year_2011.zip": packed({names[2]: NAMED[names[2]]}),
             "SMC_2002-2018.zip": b"huge",
             "everything.zip": b"huge",
         }
     )
     finals = run(zenodo)
     is_right(finals)
-    assert sorted(zenodo.asked()) == ["SMC_2010.zip", "SMC_2011.zip"]
+    assert sorted(zenodo.asked()) == ["SMC_of_one_year_2010.zip", "SMC_of_one_year_2011.zip"]
     record = json.loads(finals["2010-06"].with_suffix(".json").read_text())
-    assert (record["delivered"], record["member"]) == ("SMC_2010.zip", f"SMC_2010/{names[1]}")
+    assert record["delivered"] == "SMC_of_one_year_2010.zip"
+    assert record["member"] == f"SMC_2010/{names[1]}"
     assert "published" not in record
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -116,7 +117,7 @@ def credentials(address: str) -> tuple[str, str]:
             f"{host(url)}: expected a token of the Climate Data Store in CDSAPI_KEY or as key: in "
             f"{path}, found none. {HOW}"
         )
-    if ":" in key or any(not letter.isprintable() or letter == " " for letter in key):
+    if not re.fullmatch(r"[!-9;-~]+", key):  # visible ASCII but the colon
         raise UserError(
             f"{host(url)}: expected a personal access token in CDSAPI_KEY or {path}, found "
             "something of another form, such as the UID:KEY of the old Climate Data Store (the "
