@@ -217,3 +217,51 @@ def test_unknown_and_silent_sites_are_named(tmp_path):
         matched(table, path, ["x/CST01.csv", "x/NST01.csv", "x/XST09.csv"])
     with pytest.raises(UserError, match="found none for NST01"):
         matched(table, path, ["x/CST01.csv"])
+
+
+def test_an_empty_file_is_refused_and_a_header_is_enough(tmp_path):
+    path = tmp_path / "CST01.csv"
+    path.write_text("")
+    with pytest.raises(UserError, match=r"CST01.csv: expected columns .* found an empty file"):
+        read_series(str(path), 2010)
+    path.write_text("time,soil_moisture,soil_temperature\n")
+    assert len(read_series(str(path), 2010)) == 0
+
+
+def test_text_is_missing_and_the_log_says_so(tmp_path, caplog):
+    series = readings(wavy(30), "1D").astype({"soil_moisture": object})
+    series.loc[3, "soil_moisture"] = "broken"
+    path = write(tmp_path / "CST01.csv", series)
+    with caplog.at_level(logging.WARNING):
+        assert read_series(path, 2010)["soil_moisture"].isna().sum() == 1
+    assert "1 readings are no numbers, as 'broken'" in caplog.text
+
+
+def test_a_site_without_a_position_is_named(tmp_path):
+    (tmp_path / "sites.csv").write_text("site,lat,lon\nCST01,33.886,102.142\nNST01,,\n")
+    with pytest.raises(UserError, match=r"sites.csv: .* found none for NST01. Fill them in"):
+        average_insitu.main(
+            *(str(tmp_path / "sites.csv"), [], str(tmp_path / "means.csv"), "2010"),
+            *([6], 5, 0.7, 20, [0.0, 0.7], 0.5),
+        )
+
+
+def test_readings_and_sites_as_read_stations_writes_them(tmp_path):
+    (tmp_path / "readings").mkdir()
+    times = pd.date_range("2010-06-01", periods=30, freq="D").strftime("%Y-%m-%dT%H:%M:%SZ")
+    rows = [f"{time},0.3,\n" for time in times]
+    header = "time,soil_moisture,soil_temperature\n"
+    (tmp_path / "readings" / "CST01.csv").write_text(header + "".join(rows))
+    (tmp_path / "readings" / "NST01.csv").write_text(header)
+    (tmp_path / "sites.csv").write_text(
+        "site,lat,lon,elevation,name\nCST01,33.8833,102.1333,3431,MAQU CST_01\n"
+        "NST01,33.8833,102.1333,,MAQU NST_01\n"
+    )
+    paths = [str(tmp_path / "readings" / f"{site}.csv") for site in ("NST01", "CST01")]
+    average_insitu.main(
+        *(str(tmp_path / "sites.csv"), paths, str(tmp_path / "means.csv"), "2010"),
+        *([6], 5, 0.7, 20, [0.0, 0.7], 0.5),
+    )
+    table = pd.read_csv(tmp_path / "means.csv")
+    assert table["value"].tolist() == pytest.approx([0.3, np.nan], nan_ok=True)
+    assert table["lat"].tolist() == [33.8833, 33.8833]

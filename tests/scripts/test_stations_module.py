@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from _log import UserError
-from _stations import projected, read_sites
+from _stations import normal, projected, read_sites
 
 
 def table(folder, text):
@@ -23,15 +25,45 @@ def test_names_stay_text_and_order_stays(tmp_path):
     ("text", "message"),
     [
         ("name,lat,lon\nA,33,102\n", "found name, lat, lon. Add site"),
-        ("site,lat,lon\nA,33,102\nB,,102\n", "expected a lat in degrees .* for B"),
+        ("site,lat,lon\nA,33,102\nB,,102\n", "expected a lat and a lon in degrees .* for B"),
         ("site,lat,lon\nA,102,33\n", "expected a lat in degrees .* beyond 90 for A"),
         ("site,lat,lon\nA,33,east\n", "expected a lon in degrees .* for A"),
         ("site,lat,lon\nA,33,102\nA,34,102\n", "expected each site once, found A again"),
+        ("site,lat,lon\nA,33,102\n,34,102\n", "expected a site in every row, found none in 1"),
     ],
 )
 def test_bad_tables_are_refused(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read_sites(table(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text", ["site\nA\nB\n", "site,lat,lon\nA,,\nB,,\n", "site,lat,lon\nA,33.5,102\nB,,\n"]
+)
+def test_positions_that_the_archive_knows_may_be_left_out(tmp_path, text):
+    path = table(tmp_path, text)
+    sites = read_sites(path, located=False)
+    assert sites["site"].tolist() == ["A", "B"]
+    assert np.isnan(sites.loc[1, ["lat", "lon"]].astype(float)).all()
+    with pytest.raises(UserError, match=r"expected columns site, lat, lon|insitu.format: ismn"):
+        read_sites(path)
+
+
+def test_half_a_position_is_refused(tmp_path):
+    path = table(tmp_path, "site,lat,lon\nA,33,102\nB,34,\n")
+    with pytest.raises(UserError, match="found none for B"):
+        read_sites(path, located=False)
+
+
+@pytest.mark.parametrize("name", ["CST-01", "CST_01", "cst 01", "CST01"])
+def test_one_site_has_many_spellings(name):
+    assert normal(name) == "CST01"
+
+
+@given(st.text())
+def test_a_normal_name_stays_as_it_is(name):
+    assert normal(normal(name)) == normal(name)
+    assert normal(f" {name}_-") == normal(name)
 
 
 def test_positions_by_a_known_projection():

@@ -22,7 +22,13 @@ DAY = pd.Timedelta(days=1)
 
 def read_series(path: str, year: int) -> pd.DataFrame:
     """Return time (UTC), soil_moisture (m3/m3), soil_temperature (degC), sorted by time."""
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        raise UserError(
+            f"{path}: expected columns time, soil_moisture and soil_temperature, found an empty "
+            "file. A site without readings that year needs a file with the header."
+        ) from None
     missing = [name for name in ("time", "soil_moisture") if name not in table]
     if missing:
         raise UserError(
@@ -39,7 +45,12 @@ def read_series(path: str, year: int) -> pd.DataFrame:
             f"{path}: expected ISO times (UTC) in {year}, found {wrong.iloc[0]!r} "
             f"({len(wrong)} rows). Put each year's readings into the folder of its year."
         )
-    values = table[["soil_moisture", "soil_temperature"]].apply(pd.to_numeric, errors="coerce")
+    given = table[["soil_moisture", "soil_temperature"]]
+    values = given.apply(pd.to_numeric, errors="coerce")
+    text = (values.isna() & given.notna()).to_numpy()
+    if text.any():
+        found = given.to_numpy()[text]
+        log.warning("%s: %d readings are no numbers, as %r: missing", path, len(found), found[0])
     if values["soil_moisture"].median() > 1:
         raise UserError(
             f"{path}: expected soil moisture in m3/m3, found a median of "
