@@ -67,6 +67,11 @@ def test_pieces_in_any_order_and_direction_make_one_mosaic(tmp_path, order):
     assert value_at(july, LON[7], LAT[7]) == pytest.approx(field[30:, 7, 7].mean() / 1000, abs=1e-6)
 
 
+def test_one_file_for_the_year_may_come_as_one_path(tmp_path):
+    path = piece(tmp_path / "all.nc", whole_field())
+    assert np.array_equal(*(read(run(tmp_path, given)[0]) for given in (path, [path])))
+
+
 def test_the_window_is_the_box_and_one_cell_on_lat_lon(tmp_path):
     path = run(tmp_path, [piece(tmp_path / "all.nc", whole_field())])[0]
     with rasterio.open(path) as source:

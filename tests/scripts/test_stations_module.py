@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from _log import UserError
-from _stations import normal, projected, read_sites
+from _stations import projected, read_sites
 
 
 def table(folder, text):
@@ -53,17 +51,6 @@ def test_half_a_position_is_refused(tmp_path):
     path = table(tmp_path, "site,lat,lon\nA,33,102\nB,34,\n")
     with pytest.raises(UserError, match="found none for B"):
         read_sites(path, located=False)
-
-
-@pytest.mark.parametrize("name", ["CST-01", "CST_01", "cst 01", "CST01"])
-def test_one_site_has_many_spellings(name):
-    assert normal(name) == "CST01"
-
-
-@given(st.text())
-def test_a_normal_name_stays_as_it_is(name):
-    assert normal(normal(name)) == normal(name)
-    assert normal(f" {name}_-") == normal(name)
 
 
 def test_positions_by_a_known_projection():

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from _log import UserError
-
-
-def normal(name: str) -> str:
-    """Return a site's name without what archives spell differently: CST-01 is CST_01 is CST01."""
-    return re.sub(r"[^A-Z0-9]", "", str(name).upper())
 
 
 def read_sites(path: str, located: bool = True) -> pd.DataFrame:

@@ -218,9 +218,9 @@ def monthly_mean(mosaic: np.ndarray, scale: float) -> np.ndarray:
 def stored_values(
     layer: xr.DataArray, path: str, cut: dict[str, np.ndarray], nodata: float
 ) -> np.ndarray:
-    """Return the numbers at these positions (days, rows, cols) as stored; -1 if missing.
+    """Return the numbers at these positions (days, rows, cols) as stored, negative if missing.
 
-    Missing is `nodata`, what the file calls so, what is no number, and what is negative.
+    -1 stands for `nodata`, for what the file calls missing, and for what is no number.
     """
     spans = {name: slice(at.min(), at.max() + 1) for name, at in cut.items()}
     try:
@@ -231,7 +231,7 @@ def stored_values(
             "Download it again."
         ) from None
     values = values[np.ix_(*(at - at.min() for at in cut.values()))]
-    missing = ~np.isfinite(values) | (values < 0)
+    missing = ~np.isfinite(values)
     codes = [nodata, *(layer.attrs.get(name, nodata) for name in ("_FillValue", "missing_value"))]
     for code in np.hstack([np.ravel(code) for code in codes]).tolist():
         # Integers are compared as integers: as float64 the whole window would take four times
@@ -245,7 +245,7 @@ def stored_values(
 def mosaic_of(
     pieces: dict[str, xr.DataArray], month: str, box: tuple, nodata: float
 ) -> tuple[Grid, np.ndarray]:
-    """Return the window's grid and the month's stored values (days, rows, cols), -1 missing."""
+    """Return the window's grid and the month's stored values (days, rows, cols), missing < 0."""
     grid, mosaic = None, None
     dates = pd.date_range(month, periods=pd.Period(month).days_in_month)
     for path, layer in pieces.items():
@@ -317,7 +317,8 @@ def counted(mosaic: np.ndarray, mean: np.ndarray, month: str) -> str:
 
 
 def main(pieces, months, year, box, variable, depth, scale, nodata):
-    layers = pieces_in(list(pieces), int(year), depth, box, variable, scale)
+    paths = [pieces] if isinstance(pieces, str) else list(pieces)
+    layers = pieces_in(paths, int(year), depth, box, variable, scale)
     for path in months:
         month = Path(path).stem
         grid, mosaic = mosaic_of(layers, month, box, nodata)
