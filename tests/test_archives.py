@@ -156,7 +156,7 @@ def test_a_source_behind_a_form_says_where_to_register(fresh):
         "--dry-run", "results/interim/smci/2015-07.tif", check=False, config=config
     )
     assert fresh.code != 0
-    assert "data.tpdc.ac.cn" in said and "SMCI_1km_2015_10cm" in said and "account" in said
+    assert "data.tpdc.ac.cn" in said and "SMCI_1km_2015_10cm" in said and "Register" in said
 
 
 def test_a_typo_in_a_source_names_what_is_known(fresh):

@@ -235,7 +235,7 @@ if not TABLE:
                 flags=config["insitu"]["flags"],
                 mapping=mapping_of_tables,
                 years=config["years"],
-                lib=lib("_stations", "_table"),
+                lib=lib("_ismn", "_readings", "_stations", "_table"),
             script:
                 "../scripts/read_stations.py"
 
@@ -290,6 +290,7 @@ if not TABLE:
         params:
             box=AREA["box"],
             variable=config["smci"]["variable"],
+            depth=config["smci"]["depth"],
             scale=config["smci"]["scale"],
             nodata=config["smci"]["nodata"],
             lib=lib("_raster"),
@@ -312,7 +313,7 @@ if not TABLE:
             resampling=config["smc"]["resampling"],
             scale=config["smc"]["scale"],
             nodata=config["smc"]["nodata"],
-            lib=lib("_raster"),
+            lib=lib("_raster", "_smc"),
         script:
             "../scripts/regrid_smc.py"
 
@@ -327,6 +328,6 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            lib=lib("_raster"),
+            lib=lib("_era5land", "_raster"),
         script:
             "../scripts/read_era5land.py"

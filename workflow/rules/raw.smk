@@ -261,7 +261,7 @@ elif not TABLE:
             params:
                 source=source,
                 candidates=partial(choice_of_links, source, finals),
-                lib=lib("_archive", "_granule"),
+                lib=lib("_archive", "_folder", "_granule"),
             script:
                 "../scripts/link_files.py"
 

@@ -213,7 +213,7 @@ def linked():
 def files_to_link(source, finals, wildcards):
     """Return the user's files that `finals` may link to, so that a change of one is noticed."""
     found = candidates(source, finals)
-    return sorted({path for paths in found.values() for path in paths})
+    return _folder.inputs(found)
 
 
 def choice_of_links(source, finals, wildcards):
@@ -278,6 +278,20 @@ def fetchable():
     ]
 
 
+def check_own(outputs):
+    """Stop before Snakemake, which deletes what a job is to make, deletes a file of the user."""
+    for path in map(str, outputs):
+        if not path.startswith("resources/raw/") or not Path(path).is_file():
+            continue
+        made = Path(path).with_suffix(".json").exists() or Path(path).is_symlink()
+        if not made and not workflow.persistence.metadata(path):
+            raise WorkflowError(
+                f"{path}: expected no file, or one that this workflow made, found one of yours, "
+                "which this run would replace. Run in another folder (--directory), or move your "
+                "files elsewhere and name their folder under `sources` in the config."
+            )
+
+
 def before_start(dag):
     """Compare what was read with the lock; say what is fetched; stop if the disk has no room."""
     if LOCK:
@@ -285,6 +299,7 @@ def before_start(dag):
         in_folder(_lock.compare_tables, tables, LOCK)
     jobs = {}
     for job in dag.needrun_jobs():
+        check_own(job.output)
         source = _sources.fetched_by(job.rule.name)
         if source:
             files = [

@@ -166,7 +166,7 @@ def opened(path: str):
         raise _truncated(path, error) from None
     try:
         yield file
-    except HDF4Error as error:
+    except (HDF4Error, ValueError) as error:  # pyhdf says either of damaged contents
         raise _truncated(path, error) from None
     finally:
         file.end()

@@ -367,7 +367,7 @@ if __name__ == "__main__":
         months=snakemake.params.months,
         box=snakemake.params.box,
         store=snakemake.params.store,
-        address=snakemake.params.address,
-        tries=snakemake.params.tries,
-        timeout=snakemake.params.timeout,
+        address=snakemake.resources.address,
+        tries=snakemake.resources.tries,
+        timeout=snakemake.resources.timeout,
     )

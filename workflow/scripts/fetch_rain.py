@@ -109,8 +109,8 @@ if __name__ == "__main__":
         stations=snakemake.output.stations,
         year=snakemake.params.year,
         store=snakemake.params.store,
-        address=snakemake.params.address,
-        parallel=snakemake.params.parallel,
-        tries=snakemake.params.tries,
-        timeout=snakemake.params.timeout,
+        address=snakemake.resources.address,
+        parallel=snakemake.resources.parallel,
+        tries=snakemake.resources.tries,
+        timeout=snakemake.resources.timeout,
     )

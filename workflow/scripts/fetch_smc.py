@@ -270,8 +270,8 @@ if __name__ == "__main__":
         months=snakemake.output.months,
         record=snakemake.params.record,
         store=snakemake.params.store,
-        address=snakemake.params.address,
-        parallel=snakemake.params.parallel,
-        tries=snakemake.params.tries,
-        timeout=snakemake.params.timeout,
+        address=snakemake.resources.address,
+        parallel=snakemake.resources.parallel,
+        tries=snakemake.resources.tries,
+        timeout=snakemake.resources.timeout,
     )
