@@ -22,7 +22,6 @@ import yaml
 from conftest import ROOT, Study
 
 GAUGES, SITES = "my_gauges.csv", "my_sites.csv"
-INTERIM = ["ndvi", "lst", "et", "albedo", "pre", "smc"]
 
 
 def of_archives(study: Study, **more) -> str:
@@ -127,6 +126,8 @@ INTERIM_OF_ALL = [
     "results/features/samples.parquet",
     "results/report/inputs.csv",
     "results/interim/rain.csv",
+    "results/interim/era5land/2015-07.tif",
+    "results/interim/era5land/2016-07.tif",
 ]
 
 
