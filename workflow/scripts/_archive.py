@@ -44,16 +44,19 @@ def parsed(name: str) -> dict[str, str]:
 def latest(files: list[Path]) -> dict[tuple[str, str, str], list[Path]]:
     """Return {(product, date, tile): its productions, the latest first} of granules by name.
 
-    Files whose names are not of granules are passed over.
+    A later collection goes before an earlier one, whenever that was made: productions of old
+    collections went on after the new one had begun. Files whose names are not of granules are
+    passed over.
     """
-    found: dict[tuple[str, str, str], list[tuple[str, str, Path]]] = {}
+    found: dict[tuple[str, str, str], list[tuple[tuple[str, str, str], Path]]] = {}
     for file in files:
         if NAME.fullmatch(file.name):
             parts = parsed(file.name)
             key = parts["product"], parts["date"], parts["tile"]
-            found.setdefault(key, []).append((parts["made"], file.name, file))
+            rank = parts["collection"], parts["made"], file.name
+            found.setdefault(key, []).append((rank, file))
     return {
-        key: [file for *_, file in sorted(stamped, reverse=True)] for key, stamped in found.items()
+        key: [file for _, file in sorted(ranked, reverse=True)] for key, ranked in found.items()
     }
 
 
