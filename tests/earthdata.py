@@ -7,7 +7,7 @@ redirects to a signed address on another host, which must never see the token.
 
 import base64
 import json
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from urllib.parse import quote
 
@@ -95,16 +95,17 @@ class Earthdata:
     """The four together; `add` lists a file in the catalogue and puts it into the bucket."""
 
     def __enter__(self):
-        self.stack = ExitStack()
-        self.login = self.stack.enter_context(Login())
-        self.bucket = self.stack.enter_context(Bucket())
-        archive = Archive(f"https://{HOST}", self.bucket.address)
-        self.archive = self.stack.enter_context(archive)
+        self.login, self.bucket = Login(), Bucket()
+        self.archive = Archive(f"https://{HOST}", self.bucket.address)
+        for server in (self.login, self.bucket, self.archive):
+            server.__enter__()
         self.cmr = f"{self.archive.address}/search/"
         return self
 
     def __exit__(self, *ignored):
-        self.stack.close()
+        # Each needs a moment to notice; at the same time it is one moment.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Server.__exit__, (self.login, self.bucket, self.archive)))
 
     def add(self, name, body, product, version="061", provider="LPCLOUD", ending=".hdf", **facts):
         """Return the path of a new file; `facts` go into its entry of the catalogue."""
