@@ -22,14 +22,11 @@ import read_era5land
 from _log import UserError
 from conftest import ROOT
 from fetch_era5land import DATASET, name_of, request_of
-from servers import Fault, Files, Request
+from products import API, EXECUTE, FILE, KEY, Cds
+from servers import Fault
 
-KEY = "3f0e1c52-token-0f2b-9d71-c0ffee"
 BOX = [102.0, 33.6, 102.7, 34.19]
 MONTHS = [5, 6]
-API = "/api/retrieve/v1"
-FILE = "/cache/a1b2c3.nc"
-EXECUTE = f"{API}/processes/{DATASET}/execution"
 
 
 def dataset(year="2010", months=MONTHS, north=34.3, west=101.9, name="swvl1", engine="h5netcdf"):
@@ -49,74 +46,6 @@ def zipped(**members):
     return buffer.getvalue()
 
 
-class Cds(Files):
-    """Jobs as the processing service of CDS makes them, each with the states it goes through."""
-
-    def __init__(self):
-        super().__init__({FILE: dataset()})
-        # Head and body are two packets; the second would wait 40 ms for the first to be confirmed.
-        self.http.RequestHandlerClass.disable_nagle_algorithm = True
-        self.states = ["accepted", "running", "successful"]
-        self.jobs: dict[str, list[str]] = {}
-        self.accepted: list[dict] = []
-        self.licence = True
-        self.failure = (400, {"title": "job failed", "traceback": "MultiAdaptorNoDataError: none"})
-        self.expired: set[str] = set()
-
-    def answer(self, request: Request):
-        if request.path in self.files:
-            return super().answer(request)
-        status, body = self.reply(request)
-        return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
-
-    def reply(self, request: Request):
-        if request.path == "/api/catalogue/v1/messages":
-            return 200, {"messages": [{"severity": "warning", "content": f"news for {KEY}"}]}
-        if request.headers.get("private-token") != KEY:
-            return 401, {"title": "permission denied", "detail": f"no user with {KEY}X"}
-        if request.path == f"{API}/processes/{DATASET}":
-            return 200, {"id": DATASET, "links": []}
-        if request.path == EXECUTE:
-            if not self.licence:
-                return 403, {"title": "required licences not accepted", "detail": "please accept"}
-            name = f"job-{len(self.jobs) + 1}"
-            self.jobs[name] = list(self.states)
-            self.accepted.append(json.loads(request.body)["inputs"])
-            return 201, self.job(name)
-        name = request.path.removeprefix(f"{API}/jobs/").removesuffix("/results")
-        if name not in self.jobs:
-            return 404, {"title": "job not found", "detail": "job not found"}
-        if not request.path.endswith("/results"):
-            if "log" in request.query and len(self.jobs[name]) > 1:
-                self.jobs[name].pop(0)
-            return 200, self.job(name)
-        if self.jobs[name][0] in ("failed", "rejected"):
-            return self.failure
-        if name in self.expired:
-            return 404, {"title": "results expired"}
-        value = {
-            "type": "application/netcdf",
-            "href": f"{self.address}{FILE}",
-            "file:size": len(self.files[FILE]),
-            "file:checksum": "not of the bytes",
-        }
-        return 200, {"asset": {"value": value}}
-
-    def job(self, name):
-        url = f"{self.address}{API}/jobs/{name}"
-        links = [{"rel": "monitor", "href": url}, {"rel": "self", "href": url}]
-        return {
-            "jobID": name,
-            "processID": DATASET,
-            "status": self.jobs[name][0],
-            "links": links,
-            "metadata": {"log": [["2026-01-01T00:00:00", f"INFO log with {KEY}"]]},
-        }
-
-    def count(self, path):
-        return len([one for one in self.seen if one.path == path])
-
-
 @pytest.fixture
 def cds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -128,6 +57,7 @@ def cds(tmp_path, monkeypatch):
     monkeypatch.setattr(fetch_era5land, "LONGEST", 0)
     monkeypatch.setattr("_download.LONGEST", 0)
     with Cds() as server:
+        server.files[FILE] = dataset()
         yield server
 
 
@@ -543,6 +473,7 @@ def test_the_protocol_is_that_of_the_library():
     from ecmwf.datastores.legacy_client import LegacyClient
 
     with Cds() as server:
+        server.files[FILE] = dataset()
         client = cdsapi.Client(f"{server.address}/api", KEY, quiet=True, progress=False)
         assert isinstance(client, LegacyClient)
         server.states = ["successful"]

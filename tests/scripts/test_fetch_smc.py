@@ -16,9 +16,9 @@ from rasterio.transform import Affine
 
 import fetch_smc
 from _log import UserError
-from servers import Fault, Files
+from products import NUMBER, Zenodo
+from servers import Fault
 
-NUMBER = 4738556
 MONTHS = ("2010-05", "2010-06", "2011-05")
 
 
@@ -41,34 +41,6 @@ def packed(files):
         for name, content in files.items():
             archive.writestr(name, content)
     return buffer.getvalue()
-
-
-class Zenodo(Files):
-    """A record, listed as Zenodo's API does, and its files."""
-
-    def hold(self, contents, **changes):
-        entries = [
-            {
-                "id": f"id-{key}",
-                "key": key,
-                "size": len(content),
-                "checksum": f"md5:{hashlib.md5(content).hexdigest()}",
-                "links": {"self": f"{self.address}/api/records/{NUMBER}/files/{key}/content"},
-            }
-            for key, content in contents.items()
-        ]
-        body = {
-            "id": NUMBER,
-            "conceptrecid": "4738555",
-            "metadata": {"title": "Soil moisture of China"},
-            "files": entries,
-        }
-        self.files = {f"/api/records/{NUMBER}/files/{k}/content": c for k, c in contents.items()}
-        self.files[f"/api/records/{NUMBER}"] = json.dumps(body | changes).encode()
-        return entries
-
-    def asked(self):
-        return [one.path.split("/")[-2] for one in self.seen if one.path.endswith("/content")]
 
 
 @pytest.fixture

@@ -189,10 +189,10 @@ if __name__ == "__main__":
     main(
         granules=snakemake.output.granules,
         store=snakemake.params.store,
-        cmr=snakemake.params.cmr,
-        earthdata=snakemake.params.earthdata,
-        parallel=snakemake.params.parallel,
-        tries=snakemake.params.tries,
-        timeout=snakemake.params.timeout,
-        keep=snakemake.params.keep,
+        cmr=snakemake.resources.cmr,
+        earthdata=snakemake.resources.earthdata,
+        parallel=snakemake.resources.parallel,
+        tries=snakemake.resources.tries,
+        timeout=snakemake.resources.timeout,
+        keep=snakemake.resources.keep,
     )
