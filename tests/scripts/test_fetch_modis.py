@@ -246,6 +246,13 @@ def test_absent_granules_are_all_named_with_the_lines_to_paste(earthdata):
     assert not earthdata.bucket.seen
 
 
+def test_the_last_one_of_a_year_is_named_as_absent_too(earthdata):
+    publish(earthdata, A)
+    fetch(earthdata, A)
+    with pytest.raises(UserError, match=f"found 0, without {B}"):
+        fetch(earthdata, A, B)
+
+
 @pytest.mark.parametrize(
     ("product", "hint"),
     [("MOD13Q1", "found none for these dates"), ("MOD16A2GF", "until then there is only MOD16A2")],

@@ -61,13 +61,17 @@ def chosen(found: list[_earthdata.Found], keys: set[Key]) -> dict[Key, list[_ear
     return {key: [by_name[file.name] for file in latest[key]] for key in keys & latest.keys()}
 
 
-def check_complete(found: set[Key], missing: set[Key], cmr: str) -> None:
-    """Raise UserError, with the lines to paste into the config, if the catalogue lacks any."""
+def check_complete(found: set[Key], missing: set[Key], have: set[Key], cmr: str) -> None:
+    """Raise UserError, with the lines to paste into the config, if the catalogue lacks any.
+
+    If it has none, and the store has none of that year either, the product is not there yet (or
+    not any more): naming every granule would hide that.
+    """
     absent = sorted("/".join(key) for key in missing - found)
     if not absent:
         return
     product, day, _ = sorted(missing)[0]
-    if not found:
+    if not found and not have:
         raise UserError(
             f"{host(cmr)}: expected {len(missing)} granules of {product}.{COLLECTION} that start "
             f"in {day[:4]}, the first on {day}, found none for these dates and tiles."
@@ -129,6 +133,7 @@ def remember(path: Path, older: list[str]) -> None:
 
 def fetch(
     missing: set[Key],
+    have: set[Key],
     store: Path,
     cmr: str,
     earthdata: str,
@@ -136,12 +141,12 @@ def fetch(
     tries: int,
     timeout: float,
 ) -> None:
-    """Bring `missing` granules into the store."""
+    """Bring `missing` granules of a product and year into the store, which has `have`."""
     product, day, _ = sorted(missing)[0]
     found = chosen(
         _earthdata.search(cmr, product, COLLECTION, patterns(missing), tries, timeout), missing
     )
-    check_complete(set(found), missing, cmr)
+    check_complete(set(found), missing, have, cmr)
     what = f"{product} {day[:4]}"
     files = [latest for latest, *_ in found.values()]
     if not all(file.size for file in files):
@@ -174,7 +179,7 @@ def main(granules, store, cmr, earthdata, parallel, tries, timeout, keep):
     missing = wanted.keys() - have.keys()
     log.info("%s: %d of %d granules are there", store, len(have), len(wanted))
     if missing:
-        fetch(missing, store, cmr, earthdata, parallel, tries, timeout)
+        fetch(missing, set(have), store, cmr, earthdata, parallel, tries, timeout)
         have = in_store(store, set(wanted))
     for key, final in wanted.items():
         latest, *older = have[key]
