@@ -13,10 +13,11 @@ from pyproj import Transformer
 import composite_modis
 import define_grid
 import index_modis
-from _granule import PRODUCTS
+from _composite import Cut, Month, on_grid
+from _granule import PRODUCTS, physical
 from _log import UserError
 from _raster import Grid, inside, lonlat, read
-from composite_modis import Cut, Month, cuts, on_grid, physical
+from composite_modis import cuts
 from granules import (
     ET,
     ET_QC,

@@ -22,6 +22,7 @@ TILE = 2 * pi * 6371007.181 / 36  # edge of a tile of the sinusoidal grid (m)
 CELLS = 4800  # 250 m cells along that edge; 500 m and 1 km pixels hold 2 and 4 of them
 MAGIC = b"\x0e\x03\x13\x01"  # first bytes of every HDF4 file
 STRAY = 0.05  # share of values outside the plausible range that is no longer weather
+ZERO_CELSIUS = 273.15  # K
 
 
 @dataclass(frozen=True)
@@ -357,3 +358,29 @@ def implausible(product: Product, numbers: np.ndarray) -> float:
     values = numbers[~np.isin(numbers, list(product.codes))]
     low, high = (round(limit / product.scale) for limit in product.plausible)
     return float(np.mean((values < low) | (values > high))) if values.size else 0.0
+
+
+def judged(
+    path: str, product: Product, numbers: np.ndarray, quality: list[np.ndarray]
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Return what `usable` does, after a look at the values: a wrong scale is named by `path`."""
+    stray = implausible(product, numbers)
+    if stray > STRAY:
+        low, high = product.plausible
+        raise UserError(
+            f"{path}: expected {product.layer!r} times {product.scale:g} between {low:g} "
+            f"and {high:g}, found {stray:.0%} of the values outside. Its scale is not the "
+            "producer's: fetch the granule again."
+        )
+    return usable(product, numbers, quality)
+
+
+def layers_of(product: Product, qa: str) -> tuple[str, ...]:
+    """Return the layers that are read: the values and, unless `qa` is `paper`, their quality."""
+    return product.layer, *(product.quality if qa == "recommended" else ())
+
+
+def physical(numbers: np.ndarray, variable: str) -> np.ndarray:
+    """Return stored numbers in the unit of the map: LST in degC, the others scaled only."""
+    scaled = numbers.astype("float64") * PRODUCTS[variable].scale
+    return scaled - ZERO_CELSIUS if variable == "lst" else scaled
