@@ -52,8 +52,8 @@ def cut(row: np.ndarray, col: np.ndarray, cells: np.ndarray, size: int) -> Cut:
 class Piece:
     """One composite at one place (a key of the cuts): what to read, and where it counts.
 
-    `rows` and `cols` count in the file; `weights` are days for each month; `length` is the number
-    of days of the composite's own period.
+    `rows`, `cols` and, where a file holds many dates, `step` count in the file; `weights` are days
+    for each month; `length` is the number of days of the composite's own period.
     """
 
     path: str
@@ -63,6 +63,7 @@ class Piece:
     cols: slice
     weights: dict[str, int]
     length: int
+    step: int = 0
 
 
 @dataclass
