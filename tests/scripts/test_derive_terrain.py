@@ -1,8 +1,10 @@
-"""Slope and aspect against GDAL and against planes; voids, seams, files that are no tiles."""
+"""Slope and aspect against GDAL, planes and a cone; SRTM and Copernicus; voids, seams, refusals."""
 
 import shutil
 import subprocess
+import weakref
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,14 +12,30 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
+from rasterio.transform import Affine
 
 import define_grid
 import derive_terrain
+import servers
 from _log import UserError
 from _raster import Grid, inside, read
 from conftest import SHARED
-from derive_terrain import VOID, Mosaic, aggregated, bilinear, corner, direction, gradient, heights
+from derive_terrain import (
+    VOID,
+    Mosaic,
+    aggregated,
+    bilinear,
+    cells_of,
+    copernicus,
+    corner,
+    direction,
+    gradient,
+    heights,
+    kind,
+    widened,
+)
 
+AEA = "+proj=aea +lat_1=28 +lat_2=36 +lon_0=101 +datum=WGS84 +units=m"
 UTM = "EPSG:32632"
 ALPS = [6.9, 43.62, 7.1, 43.8]  # over the seam of the two tiles
 
@@ -28,6 +46,39 @@ def tile(folder, name, samples):
     return str(path)
 
 
+def copernicus_tile(folder, name, samples, crs="EPSG:4326", nodata=None, shift=0.0):
+    """Write samples (1200 rows, 1200 or fewer columns) as the Copernicus DEM is delivered."""
+    lat, lon = corner(name)
+    height, width = samples.shape
+    path = folder / f"{name}.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, dtype="float32", crs=crs, nodata=nodata,
+        width=width, height=height, tiled=True,
+        transform=Affine(
+            1 / width, 0, lon - 0.5 / width + shift, 0, -1 / height, lat + 1 + 0.5 / height
+        ),
+    ) as file:  # fmt: skip
+        file.write(samples.astype("float32"), 1)
+    return str(path)
+
+
+def lonlat_of(name, rows=1201, columns=1201, per_degree=1200):
+    """Longitude and latitude of a tile's samples; `per_degree` columns."""
+    lat, lon = corner(name)
+    return np.meshgrid(lon + np.arange(columns) / per_degree, lat + 1 - np.arange(rows) / 1200)
+
+
+def as_srtm(folder, names, surface):
+    return [tile(folder, name, np.rint(surface(*lonlat_of(name)))) for name in names]
+
+
+def as_copernicus(folder, names, surface, columns=1200):
+    return [
+        copernicus_tile(folder, name, surface(*lonlat_of(name, 1200, columns, columns)))
+        for name in names
+    ]
+
+
 def real(name):
     path = SHARED / "dem" / name
     if not path.exists():
@@ -35,10 +86,12 @@ def real(name):
     return path
 
 
-def run(folder, elevation, box, crs=UTM, cell=250, size=90, aggregate="mean", lattice=None):
+def run(
+    folder, elevation, box, crs=UTM, cell=250, size=90, aggregate="mean", lattice=None, absent=()
+):
     grid, coordinates, out = (str(folder / f"{n}.tif") for n in ("grid", "lonlat", "terrain"))
     define_grid.main((), grid, coordinates, box, crs, cell)
-    derive_terrain.main(elevation, grid, out, lattice or crs, size, aggregate)
+    derive_terrain.main(elevation, grid, out, lattice or crs, size, aggregate, absent)
     return (
         inside(grid),
         {band: read(out, band) for band in ("DEM", "slope", "aspect")},
@@ -119,7 +172,8 @@ def test_elevation_is_that_of_gdal_and_of_the_maps(alps):
 def test_neighbours_share_one_column():
     names = ("N43E006", "N43E007")
     west, east = (heights(real(f"{n}.hgt").read_bytes(), n) for n in names)
-    joined = Mosaic.of({corner(n): t for n, t in zip(names, (west, east), strict=True)})
+    joined = Mosaic.of([corner(name) for name in names], (west, east))
+    assert joined.samples.dtype == "int16"
     assert joined.samples.shape == (1201, 2401)
     # These two old tiles disagree by up to 174 m where they meet: the later one holds.
     np.testing.assert_array_equal(joined.samples[:, :1200], west[:, :1200])
@@ -130,12 +184,11 @@ def test_neighbours_share_one_column():
 def test_no_step_at_the_seam(tmp_path):
     # One plane over two tiles: its slope must not change where they meet.
     at, rise = (102.0, 33.5), 0.03
-    aea = "+proj=aea +lat_1=28 +lat_2=36 +lon_0=101 +datum=WGS84 +units=m"
     tiles = [
-        tile(tmp_path, name, plane(33, west, rise, 0, aea, at))
+        tile(tmp_path, name, plane(33, west, rise, 0, AEA, at))
         for name, west in (("N33E101", 101), ("N33E102", 102))
     ]
-    area, bands, _ = run(tmp_path, tiles, [101.95, 33.4, 102.05, 33.6], crs=aea)
+    area, bands, _ = run(tmp_path, tiles, [101.95, 33.4, 102.05, 33.6], crs=AEA)
     assert np.isfinite(bands["slope"][area]).all()
     assert np.ptp(bands["slope"][area]) < 0.6
     assert bands["slope"][area].mean() == pytest.approx(np.degrees(np.arctan(rise)), abs=0.02)
@@ -144,10 +197,9 @@ def test_no_step_at_the_seam(tmp_path):
 
 
 def test_an_area_that_ends_on_a_whole_degree_has_no_rim(tmp_path):
-    aea = "+proj=aea +lat_1=28 +lat_2=36 +lon_0=101 +datum=WGS84 +units=m"
-    path = tile(tmp_path, "N33E102", plane(33, 102, 0.04, 0.02, aea, (102.2, 33.8)))
+    path = tile(tmp_path, "N33E102", plane(33, 102, 0.04, 0.02, AEA, (102.2, 33.8)))
     for aggregate in ("mean", "nearest"):
-        area, bands, _ = run(tmp_path, [path], [102, 33.6, 102.3, 34], aea, aggregate=aggregate)
+        area, bands, _ = run(tmp_path, [path], [102, 33.6, 102.3, 34], AEA, aggregate=aggregate)
         expected = np.degrees(np.arctan(np.hypot(0.04, 0.02)))
         assert bands["slope"][area] == pytest.approx(expected, abs=0.7)
         assert np.isfinite(bands["aspect"][area]).all()
@@ -193,6 +245,219 @@ def test_another_lattice_crs_changes_little(tmp_path):
     assert np.median(np.abs(once["slope"] - other["slope"])[area]) < 0.5
 
 
+# --- Copernicus ---
+
+
+def metres_from(at, longitude, latitude, crs):
+    """East and north of the point `at` in metres of `crs`; 0 further than 0.2 degrees from it."""
+    there = Transformer.from_crs(4326, crs, always_xy=True)
+    near = (np.abs(longitude - at[0]) < 0.2) & (np.abs(latitude - at[1]) < 0.2)
+    x0, y0 = there.transform(*at)
+    east, north = np.zeros(near.shape), np.zeros(near.shape)
+    x, y = there.transform(longitude[near], latitude[near])
+    east[near], north[near] = x - x0, y - y0
+    return east, north
+
+
+def sloping(longitude, latitude, crs, at, east=0.05, north=-0.03):
+    """A plane, in metres of `crs`, 3000 m high at the point `at`; level far from it."""
+    x, y = metres_from(at, longitude, latitude, crs)
+    return 3000 + east * x + north * y
+
+
+def conical(longitude, latitude, crs, at):
+    """A cone whose slopes rise by 1 m in 20 m to 3000 m."""
+    return 3000 - 0.05 * np.hypot(*metres_from(at, longitude, latitude, crs))
+
+
+def turned(one, other):
+    return np.abs((one - other + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize("shape", [sloping, conical])
+def test_copernicus_is_srtm_where_the_samples_are(tmp_path, shape):
+    # Around the corner in which four tiles meet; whole metres in both.
+    names = ["N32E101", "N33E102", "N33E101", "N32E102"]
+    box = [101.95, 32.96, 102.04, 33.03]
+
+    def surface(longitude, latitude):
+        return np.rint(shape(longitude, latitude, AEA, (102.001, 33.002)))
+
+    tiles = as_srtm(tmp_path, names, surface), as_copernicus(tmp_path, names, surface)
+    for aggregate in ("nearest", "mean"):
+        area, srtm, _ = run(tmp_path, tiles[0], box, AEA, aggregate=aggregate)
+        _, found, _ = run(tmp_path, tiles[1], box, AEA, aggregate=aggregate)
+        for band in found:
+            np.testing.assert_array_equal(found[band][area], srtm[band][area])
+        assert np.isfinite(found["aspect"][area]).all()
+        assert np.ptp(found["DEM"][area]) > 100
+
+
+def test_the_order_of_the_tiles_does_not_matter(tmp_path):
+    names = ["N32E101", "N32E102", "N33E101", "N33E102"]
+    paths = as_copernicus(tmp_path, names, lambda *at: sloping(*at, AEA, (102, 33)))
+    box = [101.97, 32.98, 102.02, 33.02]
+    area, once, _ = run(tmp_path, paths, box, AEA, aggregate="nearest")
+    _, again, _ = run(tmp_path, paths[::-1], box, AEA, aggregate="nearest")
+    for band in once:
+        np.testing.assert_array_equal(once[band], again[band])
+    assert np.isfinite(once["slope"][area]).all()
+
+
+@pytest.mark.parametrize("shape", [sloping, conical])
+def test_copernicus_with_fewer_columns_is_the_same_surface(tmp_path, shape):
+    # At 55 N a degree has 800 columns; the seams run through the area.
+    names = ["N54E105", "N54E106", "N55E105", "N55E106"]
+    utm, at, box = "EPSG:32648", (106.02, 55.01), [105.95, 54.97, 106.05, 55.03]
+
+    def surface(longitude, latitude):
+        return shape(longitude, latitude, utm, at)
+
+    tiles = as_srtm(tmp_path, names, surface), as_copernicus(tmp_path, names, surface, 800)
+    for aggregate in ("nearest", "mean"):
+        area, srtm, grid = run(tmp_path, tiles[0], box, utm, aggregate=aggregate)
+        _, found, _ = run(tmp_path, tiles[1], box, utm, aggregate=aggregate)
+        x, y = grid.centres()
+        lon, lat = Transformer.from_crs(utm, 4326, always_xy=True).transform(x, y)
+        x0, y0 = Transformer.from_crs(4326, utm, always_xy=True).transform(*at)
+        slopes = area & (np.hypot(x - x0, y - y0) > 1000)  # not the tip of the cone
+        rise = {sloping: np.hypot(0.05, 0.03), conical: 0.05}[shape]
+        facing = {
+            sloping: np.degrees(np.arctan2(-0.05, 0.03)),
+            conical: np.degrees(np.arctan2(x - x0, y - y0))[slopes],
+        }[shape]
+        # Cells are up to half a fine cell aside of the fine cells that they take.
+        assert np.abs(found["DEM"] - surface(lon, lat))[area].max() < 4
+        assert found["slope"][slopes] == pytest.approx(np.degrees(np.arctan(rise)), abs=0.03)
+        assert turned(found["aspect"][slopes], facing).max() < (0.5 if shape is sloping else 5)
+        # SRTM's whole metres are what is left between the two.
+        assert np.abs(found["DEM"] - srtm["DEM"])[area].max() < 0.6
+        assert np.abs(found["slope"] - srtm["slope"])[slopes].max() < 0.5
+        assert turned(found["aspect"], srtm["aspect"])[slopes].max() < 8
+
+
+def test_no_step_where_tiles_of_more_and_fewer_columns_meet(tmp_path):
+    utm, at = "EPSG:32648", (105.4, 50.0)
+    paths = as_copernicus(tmp_path, ["N49E105"], lambda *p: sloping(*p, utm, at), 1200)
+    paths += as_copernicus(tmp_path, ["N50E105"], lambda *p: sloping(*p, utm, at), 800)
+    area, found, _ = run(tmp_path, paths, [105.35, 49.98, 105.45, 50.02], utm)
+    expected = np.degrees(np.arctan(np.hypot(0.05, 0.03)))
+    assert found["slope"][area] == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("aggregate", ["nearest", "mean"])
+@pytest.mark.parametrize(("name", "columns", "crs"), [
+    ("N33E102", 1200, AEA), ("N55E105", 800, "EPSG:32648"),
+])  # fmt: skip
+def test_a_copernicus_area_that_ends_on_a_whole_degree_has_no_rim(
+    tmp_path, name, columns, crs, aggregate
+):
+    south, west = corner(name)
+    expected = np.degrees(np.arctan(np.hypot(0.05, 0.03)))
+    for left, bottom in ((west + 0.9, south), (west, south + 0.9)):
+        at = left + 0.05, bottom + 0.05
+        paths = as_copernicus(tmp_path, [name], lambda *p, at=at: sloping(*p, crs, at), columns)
+        box = [left, bottom, left + 0.1, bottom + 0.1]
+        area, found, _ = run(tmp_path, paths, box, crs, aggregate=aggregate)
+        assert np.isfinite(found["aspect"][area]).all()
+        assert found["slope"][area] == pytest.approx(expected, abs=0.02)
+
+
+def test_columns_between_columns():
+    tile = np.array([[0, 10, 40], [0, VOID, 40]], dtype="float32")
+    assert widened(tile, 5).tolist() == [[0, 5, 10, 25, 40], [0, VOID, VOID, VOID, 40]]
+    assert widened(tile, 3) is tile
+
+
+def test_one_tile_is_held_at_a_time():
+    held = []
+
+    def tiles():
+        for number in range(3):
+            samples = np.full((1200, 1200), number, "float32")
+            held.append(weakref.ref(samples))
+            yield samples
+            del samples
+            assert sum(one() is not None for one in held) <= 1
+
+    corners = [(33, 103), (33, 102), (33, 101)]
+    mosaic = Mosaic.of(corners, tiles())
+    assert len(held) == 3
+    assert mosaic.samples.dtype == "float32"
+    assert mosaic.samples.shape == (1201, 3601)
+    assert mosaic.samples[0, [0, 1199, 1200, 2399, 2400, 3599, 3600]].tolist() == [
+        2,
+        2,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("void", [-32767, -32768, np.nan, -9999])
+def test_voids_of_copernicus_stay_missing(tmp_path, void):
+    samples = sloping(*lonlat_of("N33E102", 1200, 1200), AEA, (102.5, 33.5))
+    samples[600:606, 600:606] = void  # 102.5 E, 33.5 N
+    nodata = -9999 if void == -9999 else None
+    path = copernicus_tile(tmp_path, "N33E102", samples, nodata=nodata)
+    assert np.count_nonzero(copernicus(path) == VOID) == 36
+    box = [102.48, 33.48, 102.52, 33.52]
+    area, found, grid = run(tmp_path, [path], box, AEA, cell=90, aggregate="nearest")
+    there = Transformer.from_crs(4326, grid.crs, always_xy=True)
+    col, row = ~grid.transform @ there.transform(102.502, 33.498)
+    for band in found:
+        assert np.isnan(found[band][int(row), int(col)])
+        assert 0 < np.isnan(found[band][area]).mean() < 0.1
+    assert np.nanmax(found["slope"]) < 4
+
+
+# --- sea ---
+
+
+@pytest.mark.parametrize("write", [as_srtm, as_copernicus])
+def test_absent_cells_are_sea(tmp_path, write):
+    # A coast at 103 E: the land falls to it, beyond it lies an absent cell.
+    def coast(longitude, latitude):
+        return np.maximum(0, 40_000 * (102.98 - longitude) / 10)
+
+    paths = write(tmp_path, ["N33E102"], coast)
+    box = [102.96, 33.45, 103.04, 33.55]
+    area, found, grid = run(tmp_path, paths, box, AEA, absent=["N33E103", "S01W001", "N34E102"])
+    assert all(np.isfinite(found[band][area]).all() for band in found)
+    lon, _ = Transformer.from_crs(AEA, 4326, always_xy=True).transform(*grid.centres())
+    assert (found["DEM"][area & (lon > 102.985)] == 0).all()
+    assert (found["slope"][area & (lon > 102.985)] == 0).all()
+    assert found["DEM"][area & (lon < 102.975)].min() > 0
+    assert found["aspect"][area & (lon < 102.975)] == pytest.approx(90, abs=3)
+
+
+@pytest.mark.parametrize("write", [as_srtm, as_copernicus])
+def test_a_cell_that_is_not_there_is_void_not_sea(tmp_path, write):
+    paths = write(tmp_path, ["N33E102"], lambda *at: sloping(*at, AEA, (103, 33.5)))
+    area, found, grid = run(tmp_path, paths, [102.96, 33.45, 103.04, 33.55], AEA)
+    lon, _ = Transformer.from_crs(AEA, 4326, always_xy=True).transform(*grid.centres())
+    assert np.isnan(found["DEM"][area & (lon > 103.01)]).all()
+    assert np.isfinite(found["DEM"][area & (lon < 103)]).all()
+
+
+def test_land_is_not_lowered_to_the_sea_on_its_edges():
+    land = np.full((1200, 1200), 7, "float32")
+    samples = Mosaic.of([(33, 102)], [land], [(33, 101), (34, 102), (33, 103), (32, 102)]).samples
+    assert samples.shape == (3601, 3601)
+    own = samples[1200:2400, 1200:2400]
+    assert (own == 7).all()
+    assert samples[1300, 2400] == samples[2400, 1300] == 0  # where the sea begins
+    assert samples[0, 0] == samples[3000, 3000] == VOID  # cells that nobody named
+
+
+def test_absent_cells_elsewhere_do_not_matter():
+    names = ["N33E102", "N33E103", "N34E102", "S01W001"]
+    assert cells_of([102.5, 33.2, 103.5, 34.0], names) == [(33, 102), (33, 103)]
+    assert cells_of([-0.5, -0.5, 0.5, 0.5], names) == [(-1, -1)]
+
+
 # --- voids ---
 
 
@@ -221,7 +486,7 @@ def test_a_void_at_the_seam_is_filled_by_the_neighbour():
     west[10, -1] = VOID
     west[20, 20] = VOID
     east[30, 0] = VOID
-    samples = Mosaic.of({(33, 101): west, (33, 102): east}).samples
+    samples = Mosaic.of([(33, 101), (33, 102)], (west, east)).samples
     assert samples[10, 1200] == samples[30, 1200] == 500
     assert samples[20, 20] == VOID
 
@@ -323,7 +588,7 @@ def test_little_endian_samples_are_named():
 
 
 def test_a_name_without_a_corner_is_refused():
-    with pytest.raises(UserError, match=r"dem\.hgt: expected a name like N33E102\.hgt"):
+    with pytest.raises(UserError, match=r"dem\.hgt: expected a name like N33E102\. Rename"):
         corner("dem.hgt")
 
 
@@ -334,6 +599,82 @@ def test_corners_of_all_four_quarters():
 
 
 def test_tiles_of_two_resolutions_are_refused():
-    tiles = {(33, 101): np.zeros((1201, 1201), "int16"), (33, 102): np.zeros((3601, 3601), "int16")}
-    with pytest.raises(UserError, match=r"one resolution, found sides of \[1201, 3601\]"):
-        Mosaic.of(tiles)
+    for coarse, fine in ((1201, 3601), (1200, 3600)):
+        tiles = np.zeros((coarse, coarse), "int16"), np.zeros((fine, fine), "int16")
+        with pytest.raises(
+            UserError, match=rf"one resolution, found sides of \[{coarse}, {fine}\]"
+        ):
+            Mosaic.of([(33, 101), (33, 102)], tiles)
+
+
+def test_a_tile_of_another_ending_is_refused():
+    with pytest.raises(
+        UserError, match=r"N33E102\.zip: expected a tile that ends in \.hgt.*'\.zip'"
+    ):
+        kind(["dem/N33E101.hgt", "dem/N33E102.zip"])
+    with pytest.raises(UserError, match=r"N33E102: expected a tile that ends.*'no ending'"):
+        kind(["dem/N33E102"])
+
+
+def test_srtm_and_copernicus_are_not_mixed():
+    with pytest.raises(UserError, match=r"N33E101\.hgt and dem/N33E102\.tif: expected.*one source"):
+        kind(["dem/N33E102.tif", "dem/N33E101.hgt"])
+    assert kind(["N33E101.hgt", "N33E102.hgt"]) == ".hgt"
+
+
+def test_an_area_of_nothing_but_sea_is_refused():
+    with pytest.raises(UserError, match=r"terrain\.absent: expected an area with land"):
+        kind([])
+
+
+def test_a_page_saved_as_a_tile_is_named(tmp_path):
+    path = tmp_path / "N33E102.tif"
+    path.write_bytes(servers.LOGIN)
+    with pytest.raises(UserError, match=r"N33E102\.tif: expected a GeoTIFF.*a web page.*Fetch"):
+        copernicus(str(path))
+
+
+def test_half_a_tile_is_named(tmp_path):
+    path = copernicus_tile(tmp_path, "N33E102", np.random.default_rng(1).random((1200, 1200)))
+    content = Path(path).read_bytes()
+    for length in (len(content) // 2, 100):
+        Path(path).write_bytes(content[:length])
+        with pytest.raises(UserError, match=r"N33E102\.tif: expected a GeoTIFF.*incomplete file"):
+            copernicus(path)
+
+
+def test_a_tile_under_the_name_of_another_is_named(tmp_path):
+    path = copernicus_tile(tmp_path, "N33E102", np.zeros((1200, 1200)))
+    wrong = Path(path).rename(tmp_path / "N33E101.tif")
+    with pytest.raises(
+        UserError, match=r"N33E101\.tif: .*on 101 E, 34 N in EPSG:4326, found.*\(101\.99"
+    ):
+        copernicus(str(wrong))
+
+
+@pytest.mark.parametrize("change", [{"crs": "EPSG:4674"}, {"crs": None}, {"shift": 0.5 / 1200}])
+def test_a_tile_of_another_grid_is_named(tmp_path, change):
+    # The last is one whose pixels, not their centres, begin on the degree.
+    path = copernicus_tile(tmp_path, "N33E102", np.zeros((1200, 1200)), **change)
+    with pytest.raises(UserError, match=r"N33E102\.tif: expected the degree of its name"):
+        copernicus(path)
+
+
+@pytest.mark.parametrize("shape", [(1201, 1201), (600, 600), (1200, 700)])
+def test_a_copernicus_tile_of_another_size_is_named(tmp_path, shape):
+    path = copernicus_tile(tmp_path, "N33E102", np.zeros(shape))
+    with pytest.raises(
+        UserError, match=rf"one band of 1200 x 1200.*found 1 of {shape[0]} x {shape[1]}"
+    ):
+        copernicus(path)
+
+
+@pytest.mark.parametrize("height", [-600, 9500, 3e38])
+def test_copernicus_heights_that_are_none_are_named(tmp_path, height):
+    samples = np.zeros((1200, 1200))
+    samples[7, 7] = height
+    path = copernicus_tile(tmp_path, "N33E102", samples)
+    with pytest.raises(
+        UserError, match=r"N33E102\.tif: expected elevations of -500 to 9000 m.*metres"
+    ):
+        copernicus(path)
