@@ -5,13 +5,17 @@ folder, or behind servers, and the workflow must come to the same inputs and the
 """
 
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,9 @@ import rasterio
 import yaml
 
 from conftest import ROOT, Study
+from earthdata import TOKEN, Earthdata
+from products import EXECUTE, FILE, KEY, Cds, Zenodo
+from servers import Fault, Files
 
 GAUGES, SITES = "my_gauges.csv", "my_sites.csv"
 
@@ -241,3 +248,208 @@ def test_the_table_of_inputs_asks_no_network(tmp_path):
     assert "data.tpdc.ac.cn" in ended.stdout and "ismn.earth" in ended.stdout
     assert "found in EARTHDATA_TOKEN" in ended.stdout
     assert "geheim" not in ended.stdout + ended.stderr
+
+
+# The services ------------------------------------------------------------------------------
+
+
+class YearlyCds(Cds):
+    """The Climate Data Store with a file of its own for each year that is asked for."""
+
+    def __init__(self, years: dict[str, bytes]):
+        super().__init__()
+        self.years = years
+
+    def reply(self, request):
+        if request.path == EXECUTE:
+            self.files[FILE] = self.years[json.loads(request.body)["inputs"]["year"][0]]
+        return super().reply(request)
+
+
+class Services:
+    """Every service of the archive on loopback, with what the finished study was made of."""
+
+    def __init__(self, finished: Study):
+        self.raw = finished.path("resources/raw")
+
+    def __enter__(self):
+        self.stack = ExitStack()
+        self.earthdata = self.stack.enter_context(Earthdata())
+        for granule in sorted(self.raw.glob("modis/*/*/*.hdf")):
+            name = json.loads(granule.with_suffix(".json").read_text())["delivered"]
+            self.earthdata.add(name, granule.read_bytes(), name.split(".")[0])
+        for cell in self.raw.glob("dem/*.hgt"):
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.write(cell, cell.name)
+            name = f"{cell.stem}.SRTMGL3.hgt.zip"
+            body = buffer.getvalue()
+            self.earthdata.add(name, body, "SRTMGL3", version="003", ending=".zip")
+        gauges = {
+            f"/{file.parent.name}/{file.name}": file.read_bytes()
+            for file in self.raw.glob("rain/*/*.csv")
+        }
+        self.gsod = self.stack.enter_context(Files(gauges))
+        self.zenodo = self.stack.enter_context(Zenodo())
+        self.zenodo.hold({file.name: file.read_bytes() for file in self.raw.glob("smc/*.tif")})
+        years = {file.stem: file.read_bytes() for file in self.raw.glob("era5land/*.nc")}
+        self.cds = self.stack.enter_context(YearlyCds(years))
+        return self
+
+    def __exit__(self, *error):
+        self.stack.close()
+
+    @property
+    def config(self) -> dict:
+        """Return the keys of the config that lead to these services."""
+        return {
+            "addresses": {
+                "cmr": self.earthdata.cmr,
+                "earthdata": "login.test",
+                "gsod": f"{self.gsod.address}/",
+                "zenodo": f"{self.zenodo.address}/api/records/",
+                "cds": f"{self.cds.address}/api",
+            },
+            "downloads": {"tries": 3, "timeout": 5, "parallel": 3},
+        }
+
+    @property
+    def asked(self) -> int:
+        servers = (self.earthdata.archive, self.earthdata.bucket, self.gsod, self.zenodo, self.cds)
+        return sum(len(server.seen) for server in servers)
+
+
+@pytest.fixture
+def services(finished, monkeypatch, tmp_path):
+    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+    monkeypatch.setenv("CDSAPI_KEY", KEY)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "none"))
+    with Services(finished) as servers:
+        yield servers
+
+
+def from_services(archive: Path) -> dict[str, str]:
+    return folders(archive) | {
+        "modis": "earthdata",
+        "elevation": "srtm",
+        "rain": "gsod",
+        "smc": "zenodo",
+        "era5land": "cds",
+    }
+
+
+def written(folder: Path) -> list[bytes]:
+    """Return the content of everything below a folder that is text."""
+    endings = {".json", ".csv", ".log", ".txt", ".yaml", ".lock", ""}
+    return [p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix in endings]
+
+
+def test_what_services_deliver_gives_the_same_months(finished, fresh, services, tmp_path):
+    archive = delivered(finished, tmp_path / "mine")
+    config = of_archives(fresh, sources=from_services(archive), **services.config)
+    said = fresh.snakemake("fetch", config=config)
+    assert re.search(r"To fetch: \d+ files, about [\d.]+ GB \(", said), "the total comes first"
+    assert said.index("To fetch:") < said.index("rule fetch_modis")
+    fresh.snakemake(*INTERIM_OF_ALL, config=config)
+    assert same_months(finished, fresh) > 40
+    raw = sorted(p for p in fresh.path("resources/raw/modis").rglob("*.hdf"))
+    assert len(raw) == 60
+    for granule in raw:
+        record = json.loads(granule.with_suffix(".json").read_text())
+        assert record["sha256"] == hashlib.sha256(granule.read_bytes()).hexdigest()
+        assert record["address"].endswith(record["delivered"]) and record["fetched"]
+        assert not os.stat(granule).st_mode & 0o222
+    secrets = [TOKEN.encode(), KEY.encode()]
+    assert not any(secret in text for text in written(fresh.folder) for secret in secrets)
+    assert TOKEN not in said and KEY not in said
+    before = services.asked
+    assert fresh.would_run(*INTERIM_OF_ALL, config=config) == {}
+    shutil.rmtree(fresh.path("resources/raw"))
+    fresh.snakemake("fetch", config=config)
+    assert services.asked == before, "the store is full: nobody is asked again"
+
+
+def test_a_killed_fetch_goes_on_where_it_stopped(finished, fresh, services, tmp_path):
+    archive = delivered(finished, tmp_path / "mine")
+    config = of_archives(fresh, sources=from_services(archive), **services.config)
+    stalled = [path for path in services.earthdata.bucket.files if "MOD11A2.A2016193" in path]
+    services.earthdata.bucket.faults[stalled[0]] = [Fault("stall", after=1000, seconds=60)]
+    target = "resources/raw/modis/MOD11A2/2016-07-11/h26v05.hdf"
+    command = [sys.executable, "-m", "snakemake", "-s", "../repository/Snakefile", target]
+    command += ["--configfile", *(str(fresh.repository / name) for name in config)]
+    run = subprocess.Popen(
+        command, cwd=fresh.run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    store = fresh.path("resources/store/modis")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(store.glob("*.hdf"))) < 5:
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    whole = {path.name for path in store.glob("*.hdf")}
+    assert len(whole) >= 5 and not fresh.path(target).exists()
+    for path in store.glob("*.hdf"):
+        record = json.loads(path.with_name(f"{path.name}.json").read_text())
+        assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    services.earthdata.bucket.faults.clear()
+    services.earthdata.bucket.seen.clear()
+    fresh.snakemake("--unlock", config=config)
+    fresh.snakemake(target, config=config)
+    asked = {request.path.rsplit("/", 1)[-1] for request in services.earthdata.bucket.seen}
+    assert not asked & whole, "what arrived before the kill is not fetched again"
+    assert fresh.path(target).exists()
+
+
+def test_granules_that_are_not_kept_are_fetched_again_only_where_needed(
+    finished, fresh, services, tmp_path
+):
+    archive = delivered(finished, tmp_path / "mine")
+    config = of_archives(fresh, sources=from_services(archive), **services.config)
+    path = fresh.repository / config[-1]
+    given = yaml.safe_load(path.read_text())
+    given["downloads"]["keep_raw"] = False
+    path.write_text(yaml.safe_dump(given))
+    fresh.snakemake(*INTERIM_OF_ALL, config=config)
+    assert same_months(finished, fresh) > 40
+    left = [p for p in fresh.path("resources").rglob("*.hdf")]
+    assert left == [], "granules are gone once composited"
+    assert fresh.would_run(*INTERIM_OF_ALL, config=config) == {}
+    script = fresh.repository / "workflow/scripts/fetch_modis.py"
+    os.utime(script)
+    assert fresh.would_run(*INTERIM_OF_ALL, config=config) == {}, "an update fetches nothing"
+    given["downloads"]["parallel"] = 1
+    path.write_text(yaml.safe_dump(given))
+    assert fresh.would_run(*INTERIM_OF_ALL, config=config) == {}, "nor does another speed"
+    fresh.path("results/interim/lst/2015-07.tif").unlink()
+    jobs = fresh.would_run("results/interim/lst/2015-07.tif", config=config)
+    assert jobs == {"fetch_modis_lst_2015": 1, "check_inputs": 1, "composite_modis": 1}
+
+
+@pytest.mark.parametrize("fault", [Fault(403), Fault("login")])
+def test_a_refusal_is_said_in_words(finished, fresh, services, tmp_path, fault):
+    archive = delivered(finished, tmp_path / "mine")
+    config = of_archives(fresh, sources=from_services(archive), **services.config)
+    for path in services.earthdata.bucket.files:
+        services.earthdata.bucket.faults[path] = [fault] * 9
+    target = "resources/raw/modis/MOD11A2/2016-07-11/h26v05.hdf"
+    said = fresh.snakemake(target, check=False, config=config)
+    assert fresh.code != 0 and "Traceback" not in said
+    assert "urs.earthdata.nasa.gov" in said or "login.test" in said
+    assert not list(fresh.path("resources").rglob("*.hdf"))
+
+
+def test_a_disk_without_room_stops_before_anything_is_fetched(finished, fresh, services, tmp_path):
+    """The announcement is compared with the disk that the run is in: a small one."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(fresh.run)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root can make a small disk")
+    try:
+        archive = delivered(finished, tmp_path / "mine")
+        config = of_archives(fresh, sources=from_services(archive), **services.config)
+        said = fresh.snakemake("fetch", check=False, config=config)
+        assert fresh.code != 0 and "expected about" in said and "keep_raw" in said
+        assert services.asked == 0
+    finally:
+        subprocess.run(["umount", str(fresh.run)], check=True)

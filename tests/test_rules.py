@@ -184,6 +184,12 @@ def test_nothing_but_the_footer_knows_snakemake(path):
     assert "snakemake" not in names
 
 
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_no_future_import_in_a_script(path):
+    """Snakemake puts lines of its own before a script, where such an import may not stand."""
+    assert "from __future__" not in path.read_text()
+
+
 @pytest.mark.parametrize("path", [*PROGRAMS, *MODULES], ids=lambda path: path.stem)
 def test_docstring_says_what_the_step_means(path):
     assert len(ast.get_docstring(tree_of(path)) or "") > 40

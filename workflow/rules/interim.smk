@@ -73,7 +73,8 @@ if not TABLE:
                 assign=config["modis"]["assign"],
                 albedo_every=config["modis"]["albedo_every"],
                 qa=config["modis"]["qa"],
-                lib=lib("_calendar", "_granule", "_raster"),
+                days=days_of_months,
+                lib=lib("_appeears", "_calendar", "_composite", "_granule", "_raster"),
             script:
                 "../scripts/composite_clips.py"
 
@@ -99,7 +100,7 @@ if not TABLE:
                 assign=config["modis"]["assign"],
                 albedo_every=config["modis"]["albedo_every"],
                 qa=config["modis"]["qa"],
-                lib=lib("_calendar", "_granule", "_raster"),
+                lib=lib("_calendar", "_composite", "_granule", "_raster"),
             script:
                 "../scripts/composite_modis.py"
 

@@ -134,9 +134,21 @@ def clips_of_year(wildcards):
     ]
 
 
+def with_tiles(variable, days):
+    """Return the days, as YYYY-MM-DD, of which the archive has the granule of any tile."""
+    return [str(day) for day in days if granules(variable, [day])]
+
+
 def days_of_clip(wildcards):
-    """Return the first days of the composites that a clip holds, as YYYY-MM-DD."""
-    return [str(day) for day in start_days(wildcards.variable, wildcards.year)]
+    """Return the first days of the composites that a clip holds."""
+    variable = wildcards.variable
+    return with_tiles(variable, start_days(variable, wildcards.year))
+
+
+def days_of_months(wildcards):
+    """Return the first days of the composites that the months of a year are made of."""
+    variable = wildcards.variable
+    return with_tiles(variable, dates(variable, wildcards.year))
 
 
 def rain_files(year):

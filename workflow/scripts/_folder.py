@@ -123,8 +123,8 @@ def found(source: str, folder: str, needed: list[str]) -> dict[str, list[str]]:
 
 def _check_own(needed: list[str]) -> None:
     """Refuse to put links where they would lie in, or take the place of, files of the user."""
-    folders = {Path(folder) for folder in {os.path.dirname(final) for final in needed}}
-    for folder in sorted(folders | {parent for folder in folders for parent in folder.parents}):
+    folders = {Path(final).parent for final in needed}
+    for folder in sorted(folders.union(*(folder.parents for folder in folders))):
         if RAW in str(folder.parent) and folder.is_symlink():
             raise UserError(
                 f"{folder}: expected a folder of the workflow's own, found a link to "

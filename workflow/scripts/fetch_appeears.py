@@ -374,7 +374,7 @@ if __name__ == "__main__":
         days=snakemake.params.days,
         box=snakemake.params.box,
         store=snakemake.params.store,
-        address=snakemake.params.address,
-        tries=snakemake.params.tries,
-        timeout=snakemake.params.timeout,
+        address=snakemake.resources.address,
+        tries=snakemake.resources.tries,
+        timeout=snakemake.resources.timeout,
     )

@@ -9,8 +9,6 @@ Credentials come from CDSAPI_URL and CDSAPI_KEY, then from the file that CDSAPI_
 key belongs to the service it was made for.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
