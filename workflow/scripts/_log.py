@@ -7,11 +7,32 @@ import os
 import re
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 log = logging.getLogger("soil-moisture")
 # Said on the terminal too: totals before long work, and how far it is.
 NOTICE = 25
-SECRET = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY$")
+# Names of variables that hold secrets; PWD, and paths to files that hold them, are none.
+SECRET = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_PASS$|KEY$)(?!.*_(FILE|PATH|DIR)$)")
+PLAIN = {"true", "false", "none", "null"}  # switches whose names look like those of secrets
+SHORT = 8  # a secret of fewer characters is hidden where it is a word, not inside others
+# Tokens and base64 after the name of their scheme, not the words of "a basic description".
+SCHEME = re.compile(
+    r"\b(?:(bearer)\s+(?!auth|cred)[\w.~+/=-]{8,}"
+    r"|(basic)\s+(?=[\w+/]*(?:=|(?-i:[a-z][A-Z])))[\w+/=]{8,})",
+    re.I,
+)
+HEADER = re.compile(
+    r"(\b(?:authorization|cookie)['\"]?\s*[:=]\s*)('[^']*'|\"[^\"]*\"|[^\s'\"].*)", re.I
+)
+PAIR = re.compile(
+    r"(['\"][\w-]*(?:token|password|secret|api_?key)['\"]\s*:\s*)('[^']*'|\"[^\"]*\")", re.I
+)
+LOGIN = re.compile(r"://[^/\s]+@")
+PARAMETER = re.compile(
+    r"([?&][\w-]*(?:signature|sig|token|credential|secret|password|key)=)[^\s&'\"<>)]+", re.I
+)
+QUERY = re.compile(r"(://[^\s?'\"<>]+|\burl: /[^\s?'\"<>]*)\?[^\s'\"<>)]+")
 
 
 def notice(text: str, *values) -> None:
@@ -25,11 +46,18 @@ def scrubbed(text: str) -> str:
     Addresses that a download was redirected to carry signatures in their query.
     """
     for name, value in os.environ.items():
-        if SECRET.search(name.upper()) and len(value) > 3:
-            text = text.replace(value, "***")
-    text = re.sub(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+", r"\1 ***", text)
-    text = re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)
-    return re.sub(r"(\w+://[^\s?'\"<>]+|\burl: /[^\s?'\"<>]*)\?[^\s'\"<>)]+", r"\1?***", text)
+        if len(value) > 3 and SECRET.search(name.upper()) and value.lower() not in PLAIN:
+            for form in {value, quote(value, safe="")}:
+                if form in text:
+                    word = re.escape(form)
+                    bounded = rf"(?<!\w){word}(?!\w)" if len(form) < SHORT else word
+                    text = re.sub(bounded, "***", text)
+    text = HEADER.sub(r"\1***", text)
+    text = SCHEME.sub(r"\1\2 ***", text)
+    text = PARAMETER.sub(r"\1***", PAIR.sub(r"\1***", text))
+    if "://" in text or "url: /" in text:
+        text = QUERY.sub(r"\1?***", LOGIN.sub("://", text))
+    return text
 
 
 class _Scrubbing(logging.Formatter):
@@ -45,13 +73,15 @@ def log_to(path: str) -> None:
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     stamp = _Scrubbing("%(asctime)s %(message)s", "%H:%M:%S")
-    for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler()):
+    file, terminal = logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler()
+    for handler in (file, terminal):
         handler.setFormatter(stamp)
-        log.addHandler(handler)
-    log.handlers[1].setLevel(NOTICE)
+    terminal.setLevel(NOTICE)
+    log.addHandler(terminal)
     log.setLevel(logging.INFO)
+    # What libraries say goes to the file too: without a handler Python prints it unscrubbed.
+    logging.getLogger().addHandler(file)
     logging.captureWarnings(True)
-    logging.getLogger("py.warnings").addHandler(log.handlers[0])
     sys.excepthook = _last_words
 
 
