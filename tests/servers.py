@@ -2,7 +2,10 @@
 
 `Files` serves bytes with ranges, ETag and Last-Modified. `server.faults[path]` is a list of what
 goes wrong at the next requests of that path, one for each request: a status, or one of "stall",
-"cut", "short", "login". Every request is kept in `server.seen`.
+"cut", "short", "login", or None for nothing. Every request is kept in `server.seen`.
+
+A body is sent with its length, unless the answer's headers say `Transfer-Encoding: chunked` or
+`Connection: close` (then only the end of the connection ends it) or give a length of their own.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ class Server:
     """A threaded server; subclasses answer in `answer(request) -> (status, headers, body)`."""
 
     def __init__(self):
-        self.faults: dict[str, list[Fault]] = defaultdict(list)
+        self.faults: dict[str, list[Fault | int | str | None]] = defaultdict(list)
         self.seen: list[Request] = []
         self.lock = threading.Lock()
         owner = self
@@ -103,29 +106,36 @@ class Server:
         status, headers, body = self.answer(request)
         if fault and fault.kind == "short":
             body = body[: len(body) // 2]
-        if fault and fault.kind in ("stall", "cut"):
-            handler.send_response(status)
-            for name, value in headers.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(body)))
-            handler.end_headers()
-            handler.wfile.write(body[: fault.after])
-            handler.wfile.flush()
-            if fault.kind == "stall":
-                time.sleep(fault.seconds)
-            handler.close_connection = True
-            handler.connection.close()
-            return None
-        return self.send(handler, status, headers, body)
+        if not (fault and fault.kind in ("stall", "cut")):
+            return self.send(handler, status, headers, body)
+        self.head(handler, status, headers, len(body))
+        self.body(handler, headers, body[: fault.after])
+        handler.wfile.flush()
+        if fault.kind == "stall":
+            time.sleep(fault.seconds)
+        handler.close_connection = True
+        handler.connection.close()
+        return None
 
     def send(self, handler, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.head(handler, status, headers, len(body))
+        if handler.command != "HEAD":
+            self.body(handler, headers, body)
+            if "Transfer-Encoding" in headers:
+                handler.wfile.write(b"0\r\n\r\n")
+
+    def head(self, handler, status: int, headers: dict[str, str], length: int) -> None:
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(body)))
+        if not {"Transfer-Encoding", "Connection", "Content-Length"} & set(headers):
+            handler.send_header("Content-Length", str(length))
         handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(body)
+
+    def body(self, handler, headers: dict[str, str], body: bytes) -> None:
+        if "Transfer-Encoding" in headers and body:
+            body = b"%x\r\n%s\r\n" % (len(body), body)
+        handler.wfile.write(body)
 
 
 class Files(Server):

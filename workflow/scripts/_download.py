@@ -1,8 +1,9 @@
 """Fetch files into a store so that nothing half-fetched is ever taken for a file.
 
-A file arrives under a temporary name that survives a kill and is resumed, is compared with the
-size and checksum its producer published, opened once, and only then gets its name; a record
-beside it says where it came from. What lies here changes no result: it is the producer's file.
+A file arrives under a temporary name that survives a kill and is resumed (`_transfer`), is
+compared with the size and checksum its producer published, opened once, and only then gets its
+name; a record beside it says where it came from. What lies here changes no result: it is the
+producer's file.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 import threading
 import time
@@ -17,63 +19,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import requests
 
 from _log import UserError, log, notice, scrubbed
+from _transfer import AGAIN as AGAIN  # for those who speak to a service themselves
+from _transfer import PIECE, Again, Refused, Service, Wanted, alone, size_of, transfer
 from _whole import whole
 
-PIECE = 1 << 20  # bytes read at once
-AGAIN = {408, 425, 429, 500, 502, 503, 504}  # a later try may succeed
 LONGEST = 600  # seconds that a server may ask us to wait
+WRONG = 3  # complete files that are not what was published before one is given up
 EVERY = 10  # seconds between two lines of progress
-
-
-@dataclass(frozen=True)
-class Service:
-    """Who delivers, and what a person does when it refuses."""
-
-    name: str
-    account: str  # the mend of 401
-    licence: str  # the mend of 403
-    absent: str  # the mend of 404
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One file: where it is fetched from, where it goes, what its producer says about it."""
-
-    address: str
-    path: Path  # in the store, under the delivered name
-    size: int | None = None  # bytes
-    checksum: str = ""  # "md5:<hex>", "sha256:<hex>"
-
-    @property
-    def part(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.part")
-
-
-class _Again(Exception):
-    """This try failed in a way that another one may not; `wait` is what the server asked for."""
-
-    def __init__(self, why: str, wait: float | None = None):
-        super().__init__(why)
-        self.wait = wait
-
-
-class Refused(UserError):
-    """The service will refuse every other file too: no use in going on."""
+FULL = {errno.ENOSPC, errno.EDQUOT}
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 def record_of(path: Path) -> dict | None:
     """Return the record beside a whole file of the store, None if there is no such file."""
     try:
         record = json.loads(_beside(path).read_text(encoding="utf-8"))
-        return record if path.stat().st_size == record["bytes"] else None
-    except (OSError, ValueError, KeyError):
+        return record if path.is_file() and path.stat().st_size == record["bytes"] else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -97,22 +66,43 @@ def keep(part: Path, path: Path, address: str, **more) -> dict:
         "fetched": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **more,
     }
+    path.unlink(missing_ok=True)  # never an older file beside the record of a newer one
     with whole(str(_beside(path))) as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    part.chmod(0o444)
     part.replace(path)
+    path.chmod(0o444)  # after it: a part that a kill leaves must stay writable
     return record
 
 
 def check_room(folder: Path, needed: int, what: str) -> None:
-    """Stop before anything starts if `folder`'s disk has less free than `needed` bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Stop before anything starts if `folder` takes no files, or its disk not `needed` bytes."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(error, folder) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _refusal(OSError(errno.EACCES, os.strerror(errno.EACCES)), folder)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise Refused(
             f"{folder}: expected {human(needed)} free for {what}, found {human(free)}. Make room, "
             "run in a folder on a larger disk (--directory), or set downloads.keep_raw: false."
         )
+
+
+def _refusal(error: OSError, path: Path) -> Exception:
+    """Return what to tell a person about a disk that takes nothing, else the error itself."""
+    if error.errno in FULL:
+        return Refused(
+            f"{path}: expected room on the disk, found none ({error.strerror}). Make room and run "
+            "the same command again: it goes on where it stopped."
+        )
+    if error.errno in CLOSED:
+        return Refused(
+            f"{path}: expected a place where files can be written, found: {error.strerror}. Free "
+            "it for writing, or run in another folder (--directory)."
+        )
+    return error
 
 
 def human(count: float) -> str:
@@ -125,20 +115,26 @@ def human(count: float) -> str:
 
 @dataclass
 class Progress:
-    """Files and bytes done of how many, speed and time left, at most every EVERY seconds."""
+    """Files and bytes there of how many, speed and time left, at most every EVERY seconds.
+
+    `bytes` begins with what lies there from earlier; speed is of what arrives in this run alone.
+    """
 
     what: str
     files: int
     size: int | None
     done: int = 0
     bytes: int = 0
+    arrived: int = 0
     start: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, count: int, files: int = 0) -> None:
+        """Count bytes that arrived (below zero: that were thrown away) and files that are done."""
         with self.lock:
             self.bytes += count
+            self.arrived += max(count, 0)
             self.done += files
             now = time.monotonic()
             if now - self.said >= EVERY or (files and self.done == self.files):
@@ -146,7 +142,7 @@ class Progress:
                 notice("%s", self.line(now - self.start))
 
     def line(self, seconds: float) -> str:
-        speed = self.bytes / max(seconds, 1e-3)
+        speed = self.arrived / max(seconds, 1e-3)
         text = f"{self.what}: {self.done} of {self.files} files, {human(self.bytes)}"
         if self.size and speed and self.done < self.files:
             left = max(0, self.size - self.bytes) / speed
@@ -177,33 +173,31 @@ def fetch_all(
     was asked for. Files that fail do not stop the others; a UserError then names them. A refusal
     that concerns every file (log-in, licence, full disk) stops at once.
     """
+    wanted = list({want.path: want for want in wanted}.values())
     records = {want.path: record_of(want.path) for want in wanted}
     missing = [want for want in wanted if records[want.path] is None]
     for want in wanted:
-        published = (records[want.path] or {}).get("published", "")
-        if want.checksum and published and published != want.checksum:
-            raise UserError(
-                f"{want.path}: expected the {want.checksum} that {service.name} publishes, found "
-                f"{published}, which it published when the file was fetched. The producer has "
-                f"replaced the file: delete {want.path} to fetch the new one."
-            )
+        if records[want.path]:
+            _refuse_replaced(want, records[want.path], service)
+        elif want.path.is_dir():
+            raise UserError(f"{want.path}: expected a file, found a folder. Move it away.")
     if not missing:
         return records
-    sizes = [want.size for want in missing]
-    total = sum(sizes) if all(sizes) else None
-    begun = sum(want.part.stat().st_size for want in missing if want.part.exists())
+    begun = sum(size_of(want.part) for want in missing)
+    known = all(want.estimate is not None for want in missing)
+    total = sum(want.estimate for want in missing) if known else None
+    rough = "" if all(want.size is not None for want in missing) else "about "
     notice(
         "%s: %d of %d files to fetch from %s%s%s",
         what,
         len(missing),
         len(wanted),
         service.name,
-        f", {human(total)}" if total else "",
+        f", {rough}{human(total)}" if total else "",
         f" ({human(begun)} of them begun earlier)" if begun else "",
     )
-    for folder in {want.path.parent for want in missing}:
-        check_room(folder, (total or 0) - begun, what)
-    progress = Progress(what, len(missing), total - begun if total else None)
+    _check_disks(missing, what)
+    progress = Progress(what, len(missing), total, bytes=begun)
     one = _Fetch(session, service, check, tries, timeout, progress)
     failed: list[UserError] = []
     with ThreadPoolExecutor(parallel) as pool:
@@ -229,6 +223,44 @@ def fetch_all(
     return records
 
 
+def _check_disks(missing: list[Wanted], what: str) -> None:
+    """Check the room of every disk for all that will come to lie on it."""
+    needed: dict[int, int] = {}
+    folders: dict[int, Path] = {}
+    for want in missing:
+        folder = want.path.parent
+        if folder not in folders.values():
+            check_room(folder, 0, what)
+        disk = folder.stat().st_dev
+        folders[disk] = folder
+        rest = (want.estimate or 0) - size_of(want.part)
+        needed[disk] = needed.get(disk, 0) + max(0, rest)
+    for disk, count in needed.items():
+        check_room(folders[disk], count, what)
+
+
+def _refuse_replaced(want: Wanted, record: dict, service: Service) -> None:
+    """Compare a file of the store with what its producer says of it today."""
+    expected, found = want.size, record["bytes"]
+    if want.size in (None, found):
+        if not want.checksum or want.checksum == record.get("published"):
+            return
+        expected, found = _sums(want.path, want.checksum)
+    if expected != found:
+        raise UserError(
+            f"{want.path}: expected what {service.name} publishes ({expected}), found {found}. "
+            "The producer has replaced the file since it was fetched, or it was changed here: "
+            f"delete {want.path} to fetch the new one."
+        )
+
+
+def _sums(path: Path, published: str) -> tuple[str, str]:
+    """Return a published checksum and the file's own, written alike."""
+    algorithm, _, expected = published.lower().partition(":")
+    algorithm = algorithm.replace("-", "")
+    return f"{algorithm} {expected}", f"{algorithm} {digest(path, algorithm)}"
+
+
 @dataclass
 class _Fetch:
     session: requests.Session
@@ -241,143 +273,75 @@ class _Fetch:
     opening: threading.Lock = field(default_factory=threading.Lock)  # HDF4 is not thread-safe
 
     def __call__(self, want: Wanted) -> dict:
-        for number in range(1, self.tries + 1):
-            try:
-                self.transfer(want)
-                return self.accepted(want)
-            except _Again as error:
-                if number == self.tries:
-                    raise UserError(
-                        f"{want.address}: expected {want.path.name}, found after {number} tries: "
-                        f"{error}. Look at your connection, or run the same command again later: "
-                        "it goes on where it stopped."
-                    ) from None
-                pause = min(error.wait if error.wait is not None else 2**number, LONGEST)
-                log.info("%s: %s; try %d in %.0f s", want.path.name, error, number + 1, pause)
-                if self.stop.wait(pause):
-                    raise Refused(f"{want.address}: stopped with the others.") from None
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                raise Refused(
-                    f"{want.path}: expected room on the disk, found none ({error.strerror}). Make "
-                    "room and run the same command again: it goes on where it stopped."
-                ) from None
-
-    def transfer(self, want: Wanted) -> None:
-        """Bring the temporary file to its full length, from where it stands if that is safe."""
-        want.path.parent.mkdir(parents=True, exist_ok=True)
-        note = want.part.with_name(f"{want.part.name}.json")
-        headers = {"Accept-Encoding": "identity"}
-        have = want.part.stat().st_size if want.part.exists() else 0
-        known = json.loads(note.read_text()) if note.exists() else {}
-        if have and known.get("validator"):
-            headers |= {"Range": f"bytes={have}-", "If-Range": known["validator"]}
-        else:
-            have = 0
         try:
-            with self.session.get(
-                want.address, headers=headers, stream=True, timeout=self.timeout
-            ) as answer:
-                if answer.status_code == 416 and have == known.get("size"):
-                    return
-                if answer.status_code == 416:
-                    want.part.unlink(missing_ok=True)
-                    raise _Again("the part fetched earlier does not fit any more", wait=0)
-                self.accept_status(answer, want)
-                resumed = answer.status_code == 206 and answer.headers.get(
-                    "Content-Range", ""
-                ).startswith(f"bytes {have}-")
-                if answer.status_code == 206 and not resumed:
-                    want.part.unlink(missing_ok=True)
-                    raise _Again("the server sent another part than asked for", wait=0)
-                have = have if resumed else 0
-                length = answer.headers.get("Content-Length")
-                size = have + int(length) if length and length.isdigit() else None
-                with whole(str(note)) as text:
-                    text.write_text(json.dumps({"validator": _validator(answer), "size": size}))
-                with want.part.open("ab" if resumed else "wb") as file:
-                    for piece in answer.iter_content(PIECE):
-                        if self.stop.is_set():
-                            raise Refused(f"{want.address}: stopped with the others.")
-                        file.write(piece)
-                        self.progress.add(len(piece))
-        except requests.RequestException as error:
-            raise _Again(_short(error)) from None
-        there = want.part.stat().st_size
-        if size is not None and there != size:
-            raise _Again(f"the connection ended after {there} of {size} bytes")
-
-    def accept_status(self, answer: requests.Response, want: Wanted) -> None:
-        status, service = answer.status_code, self.service
-        if status < 300:
-            return
-        if status in AGAIN:
-            raise _Again(f"{service.name} answered {status}", _retry_after(answer))
-        said = f"{want.address}: expected {want.path.name}, found {status} from {service.name}."
-        if status == 401:
-            raise Refused(f"{said} It does not accept your log-in. {service.account}")
-        if status == 403:
-            raise Refused(f"{said} You may not have it yet. {service.licence}")
-        if status in (404, 410):
-            raise UserError(f"{said} It is not there. {service.absent}")
-        raise UserError(f"{said} Run the same command again later.")
-
-    def accepted(self, want: Wanted) -> dict:
-        """Compare a complete temporary file with what was published, open it, name it."""
-        part = want.part
-        there = part.stat().st_size
-        try:
-            if want.size is not None and there != want.size:
-                raise _Again(f"{there} bytes instead of the {want.size} published")
-            if want.checksum:
-                algorithm, expected = want.checksum.split(":", 1)
-                found = digest(part, algorithm)
-                if found != expected.lower():
-                    raise _Again(f"{algorithm} {found} instead of the {expected} published")
-            with self.opening:
-                self.check(part, want)
-        except (_Again, UserError):
-            # Complete and wrong: no part of it is worth keeping.
-            part.unlink(missing_ok=True)
-            raise
-        more = {"published": want.checksum} if want.checksum else {}
-        record = keep(part, want.path, want.address, **more)
-        part.with_name(f"{part.name}.json").unlink(missing_ok=True)
-        log.info("%s: %d bytes, sha256 %s", want.path, record["bytes"], record["sha256"])
+            with alone(want, self.pause) as note:
+                # While this waited for another process, that one may have fetched it.
+                record = record_of(want.path) or self.fetched(want, note)
+        except OSError as error:
+            raise _refusal(error, want.path) from None
         self.progress.add(0, files=1)
         return record
 
+    def pause(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Refused("Stopped with the others.")
 
-def _validator(answer: requests.Response) -> str | None:
-    """Return what tells this version of the file from another; a weak ETag does not."""
-    tag = answer.headers.get("ETag", "")
-    return tag if tag.startswith('"') else answer.headers.get("Last-Modified")
+    def arrived(self, count: int) -> None:
+        self.progress.add(count)
+        if self.stop.is_set():
+            raise Refused("Stopped with the others.")
 
+    def fetched(self, want: Wanted, note: IO[str]) -> dict:
+        number, wrong, longest = 0, 0, size_of(want.part)
+        while True:
+            number += 1
+            try:
+                how = self.session, self.service, want, note, self.timeout, self.arrived
+                return self.accepted(want, ends=transfer(*how))
+            except Again as error:
+                wrong += error.wrong
+                if size_of(want.part) >= longest + PIECE:
+                    # It comes on, if slowly: only tries that bring nothing are counted.
+                    number, longest = 1, size_of(want.part)
+                if number >= self.tries or wrong == WRONG:
+                    raise UserError(
+                        f"{want.shown}: expected {want.path.name}, found after {number} tries: "
+                        f"{error}. Look at your connection, or run the same command again later: "
+                        "it goes on where it stopped."
+                    ) from None
+                pause = min(2**number if error.wait is None else error.wait, LONGEST)
+                log.info("%s: %s; try %d in %.0f s", want.path.name, error, number + 1, pause)
+                self.pause(pause)
 
-def _retry_after(answer: requests.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
-
-
-def _short(error: Exception) -> str:
-    """Return a library's network error in a few words without addresses and tokens."""
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return "the connection broke"
-    return scrubbed(f"{type(error).__name__}")
+    def accepted(self, want: Wanted, ends: bool) -> dict:
+        """Compare a complete temporary file with what was published, open it, name it."""
+        there = size_of(want.part)
+        try:
+            if want.size not in (None, there):
+                raise Again(f"{there} bytes instead of the {want.size} published", wrong=True)
+            if want.checksum:
+                expected, found = _sums(want.part, want.checksum)
+                if found != expected:
+                    raise Again(f"{found} instead of the {expected} published", wrong=True)
+            with self.opening:
+                self.check(want.part, want)
+        except (Again, UserError) as error:
+            # Complete and wrong: no part of it is worth keeping.
+            os.truncate(want.part, 0)
+            self.progress.add(-there)
+            if ends or isinstance(error, Again | Refused):
+                raise
+            raise Again(f"a file without a known end: {error}".rstrip("."), wrong=True) from None
+        more = {"published": want.checksum} if want.checksum else {}
+        record = keep(want.part, want.path, want.address, **more)
+        log.info("%s: %d bytes, sha256 %s", want.path, record["bytes"], record["sha256"])
+        return record
 
 
 def looks_like_page(path: Path) -> bool:
     """Return whether a file begins like a web page, as a log-in page saved as data does."""
     with Path(path).open("rb") as file:
-        head = file.read(512).lstrip().lower()
+        head = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head"))
 
 

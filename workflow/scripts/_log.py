@@ -23,7 +23,7 @@ SCHEME = re.compile(
     re.I,
 )
 HEADER = re.compile(
-    r"(\b(?:authorization|cookie)['\"]?\s*[:=]\s*)('[^']*'|\"[^\"]*\"|[^\s'\"].*)", re.I
+    r"(\b(?:authorization|cookie)['\"]?\s*[:=]\s*)('[^']*'|\"[^\"]*\"|(?!\*)[^\s'\"].*)", re.I
 )
 PAIR = re.compile(
     r"(['\"][\w-]*(?:token|password|secret|api_?key)['\"]\s*:\s*)('[^']*'|\"[^\"]*\")", re.I
@@ -32,7 +32,10 @@ LOGIN = re.compile(r"://[^/\s]+@")
 PARAMETER = re.compile(
     r"([?&][\w-]*(?:signature|sig|token|credential|secret|password|key)=)[^\s&'\"<>)]+", re.I
 )
-QUERY = re.compile(r"(://[^\s?'\"<>]+|\burl: /[^\s?'\"<>]*)\?[^\s'\"<>)]+")
+# Not with the colon or full stop of the sentence that follows, so to scrub twice changes nothing.
+QUERY = re.compile(
+    r"(://[^\s?'\"<>]+|\burl: /[^\s?'\"<>]*)\?[^\s'\"<>)]+?(?=[.,:;]*(?:[\s'\"<>)]|$))"
+)
 
 
 def notice(text: str, *values) -> None:
