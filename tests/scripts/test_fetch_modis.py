@@ -324,7 +324,7 @@ def quick(call):
 
 
 def test_a_cut_transfer_goes_on_where_it_stopped(earthdata, monkeypatch):
-    monkeypatch.setattr("_download.PIECE", 1000)
+    monkeypatch.setattr("_transfer.PIECE", 1000)
     body = content(A, named=name_of(A))
     path = publish(earthdata, A, body=body)
     earthdata.bucket.faults[path] = [Fault("cut", after=3000)]
@@ -420,7 +420,7 @@ def test_damage_in_a_layer_does_not_pass(earthdata):
     start = good.index(b"\x78", 1000)
     body[start + 2 : start + 1500] = bytes(1498)
     path = publish(earthdata, A, body=bytes(body))
-    with pytest.raises(UserError, match="expected layers that can be read, found damage"):
+    with pytest.raises(UserError, match="expected a whole HDF4 granule"):
         fetch(earthdata, A)
     earthdata.bucket.files[path] = good
     fetch(earthdata, A)

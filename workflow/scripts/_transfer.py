@@ -182,7 +182,7 @@ def transfer(
                 "Correct it in the config (addresses)."
             ) from None
         except BROKEN as error:
-            raise Again(_short(error)) from None
+            raise Again(short(error)) from None
         if size is not None and part.tell() != size:
             raise Again(f"the connection ended after {part.tell()} of {size} bytes")
     return ends
@@ -259,7 +259,7 @@ def _accept(answer: requests.Response, service: Service, want: Wanted) -> None:
     if status in (200, 203, 206):
         return
     if status in AGAIN:
-        raise Again(f"{service.name} answered {status}", _retry_after(answer))
+        raise Again(f"{service.name} answered {status}", retry_after(answer))
     said = f"{want.shown}: expected {want.path.name}, found {status} from {service.name}."
     if status == 401:
         raise Refused(f"{said} It does not accept your log-in. {service.account}")
@@ -270,7 +270,7 @@ def _accept(answer: requests.Response, service: Service, want: Wanted) -> None:
     raise UserError(f"{said} Run the same command again later.")
 
 
-def _retry_after(answer: requests.Response) -> float | None:
+def retry_after(answer: requests.Response) -> float | None:
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
@@ -280,7 +280,7 @@ def _retry_after(answer: requests.Response) -> float | None:
         return None
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
     """Return a library's network error in a few words without addresses and tokens."""
     inner = error.args[0] if error.args else error
     cause = getattr(inner, "reason", None) or inner

@@ -248,9 +248,7 @@ def sections_of(
     return sections
 
 
-def main(
-    figures, metrics, search, score, rain, inputs, maps, page, title, unit, simulated, months
-):
+def main(figures, metrics, search, score, rain, inputs, maps, page, title, unit, simulated, months):
     unit = unit.replace("m3", "m³")
     scores = pd.read_csv(metrics)
     truth = pd.read_csv(score) if score else None

@@ -29,8 +29,6 @@ from _download import (
     LONGEST,
     Service,
     Wanted,
-    _retry_after,
-    _short,
     fetch_all,
     host,
     looks_like_page,
@@ -38,6 +36,7 @@ from _download import (
 )
 from _era5land import LARGEST, months_of, open_swvl1
 from _log import UserError, log, log_to, notice, scrubbed
+from _transfer import retry_after, short
 from _whole import whole
 
 DATASET = "reanalysis-era5-land-monthly-means"
@@ -184,12 +183,12 @@ class Store:
                     raise
                 why, wait = (
                     f"it answered {error.response.status_code}",
-                    _retry_after(error.response),
+                    retry_after(error.response),
                 )
             except requests.JSONDecodeError:
                 why = "an answer that is not JSON (a log-in page or news of a maintenance?)"
             except requests.RequestException as error:
-                why = _short(error)
+                why = short(error)
             except (LinkError, LookupError, AssertionError):
                 why = "an answer of another form than those of CDS"
             if number == self.tries:

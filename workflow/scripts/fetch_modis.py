@@ -107,12 +107,9 @@ def check_granule(part: Path, want: Wanted) -> None:
             _granule.check(_granule.header(str(place), *layers), product)
             for layer in layers:
                 _granule.stored(str(place), (layer,))
-        except (UserError, ValueError) as error:
-            # The mend of a UserError is for a file that lies there; this one is gone. pyhdf says
-            # ValueError where stored bytes cannot be decompressed.
+        except UserError as error:
+            # Its mend is for a file that lies there; this one is gone.
             why = str(error).removeprefix(f"{place}: ").partition(". ")[0]
-            if not isinstance(error, UserError):
-                why = f"expected layers that can be read, found damage ({why})"
             raise UserError(
                 f"{want.address}: {why}. The file was not kept. Run the same command again; if it "
                 "stays so, tell the archive (https://www.earthdata.nasa.gov/centers/lp-daac) and "

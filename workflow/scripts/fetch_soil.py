@@ -10,8 +10,6 @@ The mosaic is updated in place under one address, so the record of each window k
 version that the mosaic says it has, and the tiles go when the window is made.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import time
@@ -280,8 +278,8 @@ if __name__ == "__main__":
         silt=snakemake.output.silt,
         clay=snakemake.output.clay,
         box=snakemake.params.box,
-        address=snakemake.params.address,
-        parallel=snakemake.params.parallel,
-        tries=snakemake.params.tries,
-        timeout=snakemake.params.timeout,
+        address=snakemake.resources.address,
+        parallel=snakemake.resources.parallel,
+        tries=snakemake.resources.tries,
+        timeout=snakemake.resources.timeout,
     )

@@ -107,13 +107,7 @@ def check_granule(file: str, final: str) -> None:
             f"{file}: {wrong}. Its name promises something else than it holds: fetch this granule "
             "again, or take it out of the folder."
         ) from None
-    try:
-        _granule.stored(file, (product.layer,))
-    except ValueError as error:  # what pyhdf raises where the file opens and its content is damaged
-        raise UserError(
-            f"{file}: expected a whole HDF4 granule, found damage in layer {product.layer!r} "
-            f"({error}). {AGAIN}"
-        ) from None
+    _granule.stored(file, (product.layer,))
 
 
 def check_elevation(file: str, final: str) -> str:
