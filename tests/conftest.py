@@ -1,5 +1,6 @@
 """Where things are, and how the tests start Snakemake."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -101,9 +102,20 @@ class Study:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Study:
-    """The tiny study, run once from end to end."""
-    study = Study(tmp_path_factory.mktemp("study"))
-    study.run.mkdir()
+    """The tiny study, run once from end to end for all test processes; tests only read it."""
+    here = tmp_path_factory.getbasetemp()
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    study = Study(shared / "finished")
+    with open(shared / "finished.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not study.folder.exists():
+            build(study)
+    return study
+
+
+def build(study: Study) -> None:
+    """Copy the repository and run the tiny study; a run that fails leaves nothing behind."""
+    study.run.mkdir(parents=True)
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -115,8 +127,11 @@ def finished(tmp_path_factory) -> Study:
         if (ROOT / name).exists() and not name.startswith("tests/"):
             (study.repository / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, study.repository / name)
-    study.said = study.snakemake()
-    return study
+    try:
+        study.snakemake()
+    except AssertionError:
+        shutil.rmtree(study.folder)
+        raise
 
 
 @pytest.fixture

@@ -113,14 +113,14 @@ def test_the_page_says_simulated_and_asks_nothing_from_the_network(finished):
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
 
 
-def test_the_readme_opens_a_map_as_it_says(finished, monkeypatch, capsys):
+def test_the_readme_opens_a_map_as_it_says(study, monkeypatch, capsys):
     readme = (ROOT / "README.md").read_text()
     snippet = re.search(r"```python\n(.*?)```", readme, re.S)[1]
-    monkeypatch.chdir(finished.run)
+    monkeypatch.chdir(study.run)
     exec(snippet, {})
     unit, mean = capsys.readouterr().out.split()
     assert unit == "m3/m3" and 0.15 < float(mean) < 0.62
-    assert finished.path("july_lonlat.tif").exists()
+    assert study.path("july_lonlat.tif").exists()
 
 
 def test_every_job_left_a_log_that_counts(finished):
@@ -132,8 +132,8 @@ def test_every_job_left_a_log_that_counts(finished):
 # What it runs again -------------------------------------------------------------------------
 
 
-def test_nothing_changed_nothing_runs(finished):
-    assert "Nothing to be done" in finished.snakemake()
+def test_nothing_changed_nothing_runs(study):
+    assert "Nothing to be done" in study.snakemake()
 
 
 def later(path: Path, content: bytes) -> None:

@@ -90,11 +90,6 @@ elif not TABLE:
         timeout=config["downloads"]["timeout"],
     )
     ADDRESS = config["addresses"]
-    KEEP = config["downloads"]["keep_raw"]
-
-    def passing(paths):
-        """Return granules as Snakemake shall treat them: kept, or deleted once composited."""
-        return paths if KEEP else [temp(path) for path in paths]
 
     if ROADS["modis"] == "earthdata":
         # One job a product and year; composites do not start on the same days in leap years,

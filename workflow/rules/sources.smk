@@ -9,6 +9,11 @@ def in_folder(function, *arguments):
         raise WorkflowError(str(error))
 
 
+def passing(paths):
+    """Return granules as Snakemake shall treat them: kept, or deleted once composited."""
+    return paths if KEEP else [temp(path) for path in paths]
+
+
 def there(paths, source):
     """Return `paths` if they exist; where nothing fetches them, say which is missing."""
     missing = [path for path in paths if not Path(path).exists()]
@@ -337,6 +342,7 @@ ROADS = {
 unknown = [source for source, road in ROADS.items() if road is None]
 if unknown and not TABLE:
     raise WorkflowError(_sources.unknown(unknown[0], config["sources"][unknown[0]]))
+KEEP = config["downloads"]["keep_raw"]
 SMCI_DEPTH = config["smci"]["depth"]
 LOCK = _config.located(config["lock"], ROOT)
 CELL_ENDING = ".tif" if ROADS["elevation"] == "copernicus" else ".hgt"
