@@ -191,9 +191,11 @@ def test_files_that_fail_do_not_stop_the_others(tmp_path, pauses, caplog):
             assert_whole(want, data)
 
 
-def test_a_file_wanted_twice_is_fetched_once(archive, tmp_path):
+def test_a_file_wanted_twice_is_fetched_once(archive, tmp_path, caplog):
+    caplog.set_level("INFO")
     want = wanted(archive, tmp_path)
     assert set(fetch(want, want)) == {want.path}
+    assert "files: 1 of 1 files to fetch" in caplog.text
     assert len(archive.seen) == 1
 
 
@@ -271,8 +273,12 @@ def test_a_new_record_never_stands_beside_an_older_file(tmp_path, monkeypatch):
     path.write_bytes(b"old")
     part.write_bytes(b"new")
 
-    def killed(*_):
-        raise MemoryError
+    before = Path.replace
+
+    def killed(self, target):
+        if self == part:
+            raise MemoryError
+        return before(self, target)
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(Path, "replace", killed)
