@@ -46,6 +46,7 @@ class Archive(Server):
         self.login, self.bucket = login, bucket
         self.granules: list[dict] = []
         self.accepted, self.tokens, self.largest_page = True, {TOKEN}, 2000
+        self.ends_early = False  # the first page is said to be the last
 
     def answer(self, request):
         if request.path == "/search/granules.umm_json":
@@ -78,7 +79,7 @@ class Archive(Server):
         start = int(request.headers.get("cmr-search-after", 0))
         page = found[start : start + size]
         headers = {"CMR-Hits": str(len(found)), "Content-Type": "application/json"}
-        if page:
+        if page and not self.ends_early:
             headers["CMR-Search-After"] = str(start + len(page))
         return 200, headers, json.dumps({"hits": len(found), "items": page}).encode()
 

