@@ -173,6 +173,21 @@ def test_a_typo_in_a_source_names_what_is_known(fresh):
     assert "sources.modis: expected earthdata, appeears, raw or a folder, found 'earthdta'" in said
 
 
+@pytest.mark.parametrize("road", ["earthdata", "simulated"])
+def test_a_file_of_the_user_in_resources_raw_is_never_replaced(fresh, road):
+    """Snakemake deletes what a job is to make before it starts: that must not be the user's."""
+    mine = fresh.path("resources/raw/modis/MOD11A2/2016-07-11/h26v05.hdf")
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"years of work")
+    config = "config/tiny.yaml"
+    if road == "earthdata":
+        config = of_archives(fresh, sources={"modis": "earthdata"})
+    other = str(mine.relative_to(fresh.run)).replace("2016-07-11", "2016-07-03")
+    said = fresh.snakemake(other, check=False, config=config)
+    assert fresh.code != 0 and "found one of yours, which this run would replace" in said
+    assert mine.read_bytes() == b"years of work"
+
+
 # The lock ------------------------------------------------------------------------------------
 
 

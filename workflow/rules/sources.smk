@@ -297,11 +297,12 @@ def fetchable():
 
 def check_own(outputs):
     """Stop before Snakemake, which deletes what a job is to make, deletes a file of the user."""
-    for path in map(str, outputs):
-        if not path.startswith("resources/raw/") or not Path(path).is_file():
+    for output in outputs:
+        path = Path(output)
+        if path.parts[:2] != ("resources", "raw") or not path.is_file():
             continue
-        made = Path(path).with_suffix(".json").exists() or Path(path).is_symlink()
-        if not made and not workflow.persistence.metadata(path):
+        made = path.with_suffix(".json").exists() or path.is_symlink()
+        if not made and not workflow.persistence.metadata(output):
             raise WorkflowError(
                 f"{path}: expected no file, or one that this workflow made, found one of yours, "
                 "which this run would replace. Run in another folder (--directory), or move your "

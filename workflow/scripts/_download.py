@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from _log import UserError, log, notice, scrubbed
+from _log import UserError, human, log, notice, scrubbed
 from _transfer import AGAIN as AGAIN  # for those who speak to a service themselves
 from _transfer import PIECE, Again, Refused, Service, Wanted, alone, size_of, transfer
 from _whole import whole
@@ -103,14 +103,6 @@ def _refusal(error: OSError, path: Path) -> Exception:
             "it for writing, or run in another folder (--directory)."
         )
     return error
-
-
-def human(count: float) -> str:
-    """Return a number of bytes as people read it."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
 
 
 @dataclass

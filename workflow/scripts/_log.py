@@ -68,6 +68,14 @@ class _Scrubbing(logging.Formatter):
         return scrubbed(super().format(record))
 
 
+def human(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+
+
 def log_to(path: str) -> None:
     """Send log lines, warnings and the last words of a failed job to `path`.
 

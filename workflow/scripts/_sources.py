@@ -16,6 +16,8 @@ from math import cos, radians
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 
+from _log import human
+
 EARTHDATA = "urs.earthdata.nasa.gov"
 
 
@@ -200,14 +202,6 @@ def held(source: str, path: str, store: str = "resources/store") -> bool:
     else:
         return False
     return any(re.fullmatch(pattern, name, re.IGNORECASE) for name in stored(store))
-
-
-def human(count: float) -> str:
-    """Return a number of bytes as people read it."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
 
 
 def announcement(

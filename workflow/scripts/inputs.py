@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from _log import log, log_to
-from _sources import SOURCES, about, account, credentials, held, human
+from _log import human, log, log_to
+from _sources import SOURCES, about, account, credentials, held
 
 
 def counted(source: str, need: dict, box: list[float]) -> dict:

@@ -18,8 +18,8 @@ import _folder
 import _granule
 import _zip
 from _archive import link
-from _download import Progress, digest, human, looks_like_page
-from _log import UserError, log, log_to, notice
+from _download import Progress, digest, looks_like_page
+from _log import UserError, human, log, log_to, notice
 from _whole import whole
 
 SIDES = {2_884_802: 1201, 25_934_402: 3601}  # bytes of an elevation cell: samples on its edge
