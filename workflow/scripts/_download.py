@@ -26,10 +26,14 @@ from urllib.parse import urlsplit
 import requests
 
 from _log import UserError, human, log, notice, scrubbed
-from _transfer import AGAIN as AGAIN  # for those who speak to a service themselves
-from _transfer import PIECE, Again, Refused, Service, Wanted, alone, size_of, transfer
+from _transfer import AGAIN as AGAIN  # three for those who speak to a service themselves
+from _transfer import Again, Refused, Service, Wanted, alone, size_of, transfer
+from _transfer import retry_after as retry_after
+from _transfer import short as short
 from _whole import whole
 
+PIECE = 1 << 16  # bytes read at once: what a stalled connection may lose
+ENOUGH = 1 << 16  # bytes that make a try that broke one that came on
 LONGEST = 600  # seconds that a server may ask us to wait
 WRONG = 3  # complete files that are not what was published before one is given up
 EVERY = 10  # seconds between two lines of progress
@@ -288,11 +292,11 @@ class _Fetch:
         while True:
             number += 1
             try:
-                how = self.session, self.service, want, note, self.timeout, self.arrived
-                return self.accepted(want, ends=transfer(*how))
+                how = self.session, self.service, want, note, self.timeout, PIECE
+                return self.accepted(want, ends=transfer(*how, self.arrived))
             except Again as error:
                 wrong += error.wrong
-                if size_of(want.part) >= longest + PIECE:
+                if size_of(want.part) >= longest + ENOUGH:
                     # It comes on, if slowly: only tries that bring nothing are counted.
                     number, longest = 1, size_of(want.part)
                 if number >= self.tries or wrong == WRONG:
@@ -314,7 +318,8 @@ class _Fetch:
             if want.checksum:
                 expected, found = _sums(want.part, want.checksum)
                 if found != expected:
-                    raise Again(f"{found} instead of the {expected} published", wrong=True)
+                    why = f"{found} instead of the {expected.split()[1]} published"
+                    raise Again(why, wrong=True)
             with self.opening:
                 self.check(want.part, want)
         except (Again, UserError) as error:

@@ -24,7 +24,6 @@ import urllib3
 
 from _log import UserError, log, notice, scrubbed
 
-PIECE = 1 << 16  # bytes read at once: what a broken connection may lose
 AGAIN = {408, 425, 429, 500, 502, 503, 504}  # a later try may succeed
 ADDRESS = requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema
 ADDRESS += requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError
@@ -139,13 +138,14 @@ def transfer(
     want: Wanted,
     note: IO[str],
     timeout: float,
+    piece: int,
     arrived: Callable[[int], None],
 ) -> bool:
     """Bring a part to its full length; return whether the server told where the file ends.
 
-    `note` is what `alone` gave; `arrived` is told the bytes that came (below zero: that were
-    thrown away). Raises Again if another try may succeed, UserError if not, Refused if no other
-    file will come either.
+    `note` is what `alone` gave; `piece` bytes are read at once; `arrived` is told the bytes that
+    came (below zero: that were thrown away). Raises Again if another try may succeed, UserError
+    if not, Refused if no other file will come either.
     """
     known = _noted(note, want)
     with want.part.open("ab") as part:
@@ -172,9 +172,11 @@ def transfer(
                 size = known.get("size")
                 if size is not None and want.size not in (None, size):
                     raise Again(f"{size} bytes instead of the {want.size} published", wrong=True)
-                for piece in answer.raw.stream(PIECE, decode_content=not _packed(want)):
-                    part.write(piece)
-                    arrived(len(piece))
+                # Only where it must: decoding keeps back what came before a connection broke.
+                decode = _encoded(answer, want)
+                for come in answer.raw.stream(piece, decode_content=decode):
+                    part.write(come)
+                    arrived(len(come))
                 ends = "Content-Length" in answer.headers or answer.raw.chunked
         except ADDRESS:
             raise UserError(
@@ -188,8 +190,10 @@ def transfer(
     return ends
 
 
-def _packed(want: Wanted) -> bool:
-    return want.path.name.endswith(PACKED)
+def _encoded(answer: requests.Response, want: Wanted) -> bool:
+    """Return whether a body is packed for the way alone."""
+    packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+    return packed and not want.path.name.endswith(PACKED)
 
 
 def _empty(part: IO[bytes], have: int, arrived: Callable[[int], None]) -> None:
@@ -209,9 +213,8 @@ def _noted(note: IO[str], want: Wanted) -> dict:
 
 def _begin(answer: requests.Response, note: IO[str], want: Wanted) -> dict:
     """Note which version of the file is about to arrive."""
-    decoded = answer.headers.get("Content-Encoding", "identity") != "identity"
     length = answer.headers.get("Content-Length", "")
-    if decoded and not _packed(want):
+    if _encoded(answer, want):
         known = {"address": want.shown, "validator": None, "size": None}
     else:
         size = int(length) if length.isdecimal() else None
@@ -271,6 +274,7 @@ def _accept(answer: requests.Response, service: Service, want: Wanted) -> None:
 
 
 def retry_after(answer: requests.Response) -> float | None:
+    """Return the seconds to wait that an answer asks for, in seconds or as a date, or None."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
