@@ -357,7 +357,7 @@ def test_a_passing_fault_of_the_service_is_passed(cds, where, fault, caplog):
     ids=lambda fault: str(fault.kind),
 )
 def test_a_passing_fault_of_the_file_is_passed(cds, fault, monkeypatch):
-    monkeypatch.setattr("_transfer.PIECE", 500)
+    monkeypatch.setattr("_download.PIECE", 500)
     cds.faults[FILE] = [fault]
     is_right(cds, run(cds, timeout=0.4))
     assert cds.count(FILE) == 2

@@ -324,7 +324,6 @@ def quick(call):
 
 
 def test_a_cut_transfer_goes_on_where_it_stopped(earthdata, monkeypatch):
-    monkeypatch.setattr("_transfer.PIECE", 1000)
     body = content(A, named=name_of(A))
     path = publish(earthdata, A, body=body)
     earthdata.bucket.faults[path] = [Fault("cut", after=3000)]

@@ -162,7 +162,6 @@ def test_a_passing_fault_is_passed(noaa, fault, monkeypatch):
 
 def test_a_lasting_fault_is_named_and_the_next_run_goes_on(noaa, monkeypatch):
     monkeypatch.setattr("_download.LONGEST", 0)
-    monkeypatch.setattr("_transfer.PIECE", 100)
     noaa.faults[path_of(IDS[0])] = [Fault("cut", after=500)] * 2
     with pytest.raises(UserError, match=r"after 2 tries: the connection"):
         run(noaa, tries=2)
