@@ -315,6 +315,11 @@ def before_start(dag):
     if LOCK:
         tables = list(Path("results/interim/inputs").glob("*.csv"))
         in_folder(_lock.compare_tables, tables, LOCK)
+    if ROADS["modis"] == "folder":
+        # Each job links one year: that all years are of one collection shows only here.
+        mixed = _folder.mixed(in_folder_of("modis", raw_of("modis")))
+        if mixed:
+            raise WorkflowError(mixed)
     jobs = {}
     for job in dag.needrun_jobs():
         check_own(job.output)
