@@ -157,6 +157,17 @@ def test_a_users_folders_give_the_same_months_and_stay_untouched(finished, fresh
     assert jobs == {"link_files_modis_lst_2015": 1, "check_inputs": 1, "composite_modis": 1}
 
 
+def test_years_of_two_collections_are_refused_before_anything_runs(finished, fresh, tmp_path):
+    archive = delivered(finished, tmp_path / "mine")
+    for granule in list(archive.rglob("MOD11A2.A2016*")):
+        granule.rename(granule.with_name(granule.name.replace(".061.", ".006.")))
+    config = of_archives(fresh, sources=folders(archive))
+    target = "resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf"
+    said = fresh.snakemake(target, check=False, config=config)
+    assert fresh.code != 0 and "expected collection 061 as for" in said
+    assert not fresh.path(target).exists()
+
+
 def test_a_source_behind_a_form_says_where_to_register(fresh):
     (fresh.run / "archive").mkdir()
     config = of_archives(fresh, sources={"smci": "./archive"})
