@@ -5,7 +5,8 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from _predictors import DYNAMIC, PREDICTORS, STATIC, UNITS
+from _predictors import DYNAMIC, STATIC, UNITS
+from _predictors import PAPER as PREDICTORS
 from _raster import Grid, created, write
 
 PROJ = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
@@ -32,7 +33,7 @@ def predictors(seed=4):
     static["aspect"] = random.uniform(0, 360, GRID.shape).astype("float32")
     layers = {}
     for month in MONTHS:
-        for name in PREDICTORS:
+        for name in [*STATIC, *DYNAMIC]:
             fresh = random.uniform(0, 1, GRID.shape).astype("float32")
             layers[month, name] = static.get(name, fresh)
     layers[MONTHS[1], "NDVI"][:, :20] = np.nan
@@ -68,4 +69,5 @@ def on_disk(folder, sites):
         "grid": str(folder / "grid.tif"),
         "sites": str(folder / "sites.csv"),
         "months": MONTHS,
+        "predictors": list(PREDICTORS),
     }

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import join_samples
 from _log import UserError
-from _predictors import PREDICTORS
-from join_samples import COLUMNS, cells_for, group_of, losses, numbered, with_target
+from _predictors import PAPER as PREDICTORS
+from join_samples import cells_for, group_of, losses, numbered, with_target
 
 
 def rows(source, sites, months=("2010-06",), **values):
@@ -47,14 +47,14 @@ def test_each_row_is_lost_for_the_first_reason():
     table.loc[3, "albedo"] = 0.4
     table.loc[4, ["LST", "albedo"]] = [0.001, 0.399]
     expected = ["no target", "no SMC", "LST <= 0 degC", "albedo >= 0.4", "", ""]
-    assert losses(table, 0.0, 0.4).tolist() == expected
+    assert losses(table, PREDICTORS, 0.0, 0.4).tolist() == expected
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_a_row_without_any_one_predictor_is_lost(name):
     table = rows("smci", ["A", "B"])
     table.loc[0, name] = np.nan
-    assert losses(table, 0.0, 0.4).tolist() == [f"no {name}", ""]
+    assert losses(table, PREDICTORS, 0.0, 0.4).tolist() == [f"no {name}", ""]
 
 
 def test_places_of_one_cell_of_30_arc_seconds_share_a_group():
@@ -71,10 +71,9 @@ def test_a_cells_edge_belongs_to_the_cell_it_begins(row, col):
 
 def test_samples_are_sorted_numbered_and_have_the_promised_columns():
     table = pd.concat([rows("smci", ["b", "a"], ["2010-07", "2010-06"]), rows("insitu", ["z"])])
-    result = numbered(table.assign(target=0.3))
-    assert tuple(result.columns) == COLUMNS
-    assert COLUMNS[:7] == ("sample", "source", "site", "group", "month", "x", "y")
-    assert COLUMNS[7:] == (*PREDICTORS, "target")
+    result = numbered(table.assign(target=0.3), ["SMC", "NDVI"])
+    keys = ["sample", "source", "site", "group", "month", "x", "y"]
+    assert list(result.columns) == [*keys, "SMC", "NDVI", "target"]
     assert result["sample"].tolist() == [0, 1, 2, 3, 4]
     assert result["site"].tolist() == ["z", "a", "a", "b", "b"]
     assert result["month"].tolist() == ["2010-06"] + ["2010-06", "2010-07"] * 2
@@ -92,7 +91,7 @@ def run(folder, stations, smci, means):
     stations.to_parquet(paths[0])
     smci.to_parquet(paths[1])
     means.to_csv(paths[2], index=False)
-    join_samples.main(*paths, str(folder / "samples.parquet"), 0.0, 0.4)
+    join_samples.main(*paths, str(folder / "samples.parquet"), PREDICTORS, 0.0, 0.4)
     return pd.read_parquet(folder / "samples.parquet")
 
 

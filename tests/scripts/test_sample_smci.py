@@ -12,7 +12,7 @@ from pyproj import Transformer
 import sample_smci
 import small_study
 from _log import UserError
-from _predictors import PREDICTORS
+from _predictors import PAPER as PREDICTORS
 from _raster import Window, write
 from sample_smci import Members, corners_inside, drawn, months_of, owner, strata
 from small_study import GRID, LAT, LON, MONTHS, PROJ, SMCI

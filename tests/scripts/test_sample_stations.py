@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import sample_stations
 import small_study
 from _log import UserError
-from _predictors import PREDICTORS
+from _predictors import PAPER as PREDICTORS
 from sample_stations import cell_of, in_area
 from small_study import GRID, LAT, LON, MONTHS
 

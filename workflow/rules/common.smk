@@ -22,10 +22,13 @@ import _predictors
 import _sources
 from _log import UserError
 
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 try:
-    config = _config.checked(
-        config, ROOT / "workflow" / "schemas" / "config.schema.yaml"
-    )
+    GIVEN, config = config, _config.checked(config, SCHEMA)
+    # The paper's sampling, search and forest run beside another method as the baseline.
+    STUDIES = {"": config}
+    if config["method"] != "paper":
+        STUDIES["_paper"] = _config.checked({**GIVEN, "method": "paper"}, SCHEMA)
 except _config.ConfigError as error:
     raise WorkflowError(str(error))
 
@@ -67,7 +70,9 @@ TEST = [str(prefix) for prefix in config["split"]["test"]]
 TRAIN_MONTHS = [month for month in MONTHS if not month.startswith(tuple(TEST))]
 TRAIN_YEARS = sorted({month[:4] for month in TRAIN_MONTHS})
 YEAR = str(config["report"]["year"])
-PREDICTORS = list(TABLE["predictors"] if TABLE else _predictors.PREDICTORS)
+PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
+POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
+SCREEN = ["LST", "albedo"]  # what the screen of the samples and maps reads (S17)
 
 AREA = dict(
     box=config["area"]["box"],
@@ -129,15 +134,51 @@ def granules_starting_in(year, *variables):
     ]
 
 
-def predictor_rasters(months):
+def learned(wildcards=None):
+    """Return the predictors of the study, or of its baseline."""
+    if TABLE:
+        return PREDICTORS
+    return STUDIES[getattr(wildcards, "variant", "")]["predictors"]
+
+
+def sampled(wildcards=None):
+    """Return the predictors that are sampled: those of the forest and those of the screen."""
+    names = learned(wildcards)
+    return [*names, *(name for name in SCREEN if name not in names)]
+
+
+def predictor_rasters(months, names=None):
     """Return the rasters in which the predictors of `months` are found by band name."""
     if TABLE:
         return expand(TABLE["rasters"], month=months)
-    return ["results/interim/static.tif"] + expand(
-        "results/interim/{folder}/{month}.tif",
-        folder=_predictors.DYNAMIC.values(),
-        month=months,
+    names = [*(names or sampled()), "SMC"]
+    folders = [folder for name, folder in _predictors.DYNAMIC.items() if name in names]
+    still = ["results/interim/static.tif"]
+    if any(_predictors.radius(name) for name in names):
+        still.append("results/interim/position.tif")
+    return still + expand(
+        "results/interim/{folder}/{month}.tif", folder=folders, month=months
     )
+
+
+def rasters_of(wildcards):
+    """Return the predictor rasters of all months, of the study or of its baseline."""
+    return predictor_rasters(MONTHS, sampled(wildcards))
+
+
+def samples_of(wildcards):
+    """Return the table of samples of the study, or of its baseline; a ready table serves both."""
+    return f"results/features/samples{'' if TABLE else wildcards.variant}.parquet"
+
+
+def of_study(section, key):
+    """Return a function of wildcards that gives a value of the config of study or baseline."""
+
+    def value(wildcards):
+        found = STUDIES[wildcards.variant][section][key]
+        return json.dumps(found, sort_keys=True) if isinstance(found, dict) else found
+
+    return value
 
 
 def figures():
@@ -167,4 +208,5 @@ def targets():
 wildcard_constraints:
     year=r"\d{4}",
     month=r"\d{4}-\d{2}(-\d{2})?",
+    variant="|_paper",
     variable="|".join(MODIS),

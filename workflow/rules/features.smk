@@ -24,40 +24,42 @@ else:
 
     rule sample_stations:
         input:
-            rasters=predictor_rasters(MONTHS),
+            rasters=rasters_of,
             grid=rules.define_grid.output.grid,
             sites=SITE_TABLE,
         output:
-            samples="results/features/stations.parquet",
+            samples="results/features/stations{variant}.parquet",
         log:
-            "logs/sample_stations.log",
+            "logs/sample_stations{variant}.log",
         conda:
             "../../envs/soilmoisture.yaml"
         params:
             months=MONTHS,
-            lib=lib("_predictors", "_raster", "_samples", "_stations", "_table"),
+            predictors=sampled,
+            lib=lib("_raster", "_samples", "_stations", "_table"),
         script:
             "../scripts/sample_stations.py"
 
     rule sample_smci:
         input:
-            rasters=predictor_rasters(MONTHS),
+            rasters=rasters_of,
             smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
             sites=SITE_TABLE,
         output:
-            samples="results/features/smci.parquet",
+            samples="results/features/smci{variant}.parquet",
         log:
-            "logs/sample_smci.log",
+            "logs/sample_smci{variant}.log",
         conda:
             "../../envs/soilmoisture.yaml"
         params:
             months=MONTHS,
-            cells=config["samples"]["smci_cells"],
-            months_per_cell=config["samples"]["months_per_cell"],
-            station_distance=config["samples"]["station_distance"],
-            aspect=config["samples"]["aspect"],
+            predictors=sampled,
+            cells=of_study("samples", "smci_cells"),
+            months_per_cell=of_study("samples", "months_per_cell"),
+            station_distance=of_study("samples", "station_distance"),
+            aspect=of_study("samples", "aspect"),
             seed=config["model"]["seed"],
             lib=lib("_predictors", "_raster", "_samples", "_stations", "_table"),
         script:
@@ -69,14 +71,15 @@ else:
             smci=rules.sample_smci.output.samples,
             insitu="results/interim/insitu.csv",
         output:
-            samples="results/features/samples.parquet",
+            samples="results/features/samples{variant}.parquet",
         log:
-            "logs/join_samples.log",
+            "logs/join_samples{variant}.log",
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            min_lst=config["samples"]["min_lst"],
-            max_albedo=config["samples"]["max_albedo"],
-            lib=lib("_predictors", "_table"),
+            predictors=learned,
+            min_lst=of_study("samples", "min_lst"),
+            max_albedo=of_study("samples", "max_albedo"),
+            lib=lib("_table"),
         script:
             "../scripts/join_samples.py"

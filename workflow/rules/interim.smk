@@ -157,6 +157,23 @@ if not TABLE:
         script:
             "../scripts/stack_static.py"
 
+    if POSITION:
+
+        rule derive_position:
+            input:
+                terrain=rules.derive_terrain.output.terrain,
+            output:
+                position="results/interim/position.tif",
+            log:
+                "logs/derive_position.log",
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                predictors=POSITION,
+                lib=lib("_predictors", "_raster"),
+            script:
+                "../scripts/derive_position.py"
+
     rule average_rain:
         input:
             stations=rain_of_year,
@@ -332,3 +349,25 @@ if not TABLE:
             lib=lib("_era5land", "_raster"),
         script:
             "../scripts/read_era5land.py"
+
+    if "ERA5Land" in PREDICTORS:
+
+        rule regrid_era5land:
+            input:
+                era5land=expand(
+                    "results/interim/era5land/{{year}}-{month}.tif", month=SEASON
+                ),
+                grid=rules.define_grid.output.grid,
+                lonlat=rules.define_grid.output.lonlat,
+            output:
+                months=expand(
+                    "results/interim/era5land_grid/{{year}}-{month}.tif", month=SEASON
+                ),
+            log:
+                "logs/regrid_era5land/{year}.log",
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                lib=lib("_raster"),
+            script:
+                "../scripts/regrid_era5land.py"

@@ -26,6 +26,8 @@ def kind(rule: dict) -> str:
     """Return the type of a key in words."""
     if "enum" in rule:
         return " or ".join(f"`{value}`" for value in rule["enum"])
+    if "anyOf" in rule:
+        return " or ".join(f"`{r['const']}`" if "const" in r else kind(r) for r in rule["anyOf"])
     types = rule.get("type", "any")
     words = " or ".join(types) if isinstance(types, list) else types
     if words == "array" and "type" in rule.get("items", {}):
@@ -42,6 +44,8 @@ def rows(rules: dict, path: str = "") -> list[str]:
         name = f"{path}{key}"
         required = key in rules.get("required", [])
         default = "required" if required else f"`{json.dumps(rule.get('default'))}`"
+        if "paper" in rule:
+            default += f" (`method: paper`: `{json.dumps(rule['paper'])}`)"
         if rule.get("properties") and not required:
             default = ""
         meaning = " ".join(rule["description"].split()).replace("|", "\\|")

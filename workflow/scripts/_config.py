@@ -19,7 +19,7 @@ class ConfigError(Exception):
 def checked(config: dict, schema: Path) -> dict:
     """Return `config` with the schema's defaults filled in; name every fault at once."""
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    config = filled(deepcopy(dict(config)), rules)
+    config = filled(deepcopy(dict(config)), rules, config.get("method", "recommended"))
     faults = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=str)
     if faults:
         lines = [f"  {_where(f)}: {_why(f)}" for f in faults]
@@ -68,15 +68,19 @@ def _contradictions(config: dict) -> Iterator[str]:
             )
 
 
-def filled(value, rules: dict):
-    """Return `value` with the defaults of the schema where a key is not given."""
+def filled(value, rules: dict, method: str):
+    """Return `value` with the schema's defaults where a key is not given.
+
+    Under the method "paper" a key's entry `paper` in the schema takes the default's place.
+    """
     if not isinstance(value, dict):
         return value
     for key, rule in rules.get("properties", {}).items():
         if key not in value and "default" in rule:
-            value[key] = deepcopy(rule["default"])
+            preset = rule.get("paper", rule["default"]) if method == "paper" else rule["default"]
+            value[key] = deepcopy(preset)
         if key in value:
-            value[key] = filled(value[key], rule)
+            value[key] = filled(value[key], rule, method)
     return value
 
 

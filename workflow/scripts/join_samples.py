@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from _log import UserError, log, log_to
-from _predictors import PREDICTORS
 from _table import write_table
 
 PER_DEGREE = 120  # 30 arc seconds: the cells of SMCI
 PAPER = 9606  # samples in the paper (N6)
-COLUMNS = ("sample", "source", "site", "group", "month", "x", "y", *PREDICTORS, "target")
+KEYS = ("sample", "source", "site", "group", "month", "x", "y")
 
 
 def with_target(stations: pd.DataFrame, insitu: pd.DataFrame) -> pd.DataFrame:
@@ -34,13 +33,15 @@ def group_of(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return np.array([f"{r:05d}_{c:05d}" for r, c in zip(row, col, strict=True)], dtype=object)
 
 
-def losses(rows: pd.DataFrame, min_lst: float, max_albedo: float) -> pd.Series:
+def losses(
+    rows: pd.DataFrame, predictors: list[str], min_lst: float, max_albedo: float
+) -> pd.Series:
     """Return why each row is lost, "" if it stays: the first that applies.
 
     no target; no <predictor>; LST not above `min_lst` (degC); albedo not below `max_albedo`.
     """
     reasons = {"no target": rows["target"].isna()}
-    reasons |= {f"no {name}": rows[name].isna() for name in PREDICTORS}
+    reasons |= {f"no {name}": rows[name].isna() for name in predictors}
     reasons[f"LST <= {min_lst:g} degC"] = rows["LST"] <= min_lst
     reasons[f"albedo >= {max_albedo:g}"] = rows["albedo"] >= max_albedo
     loss = np.select(list(reasons.values()), list(reasons), default="")
@@ -63,20 +64,21 @@ def cells_for(wanted: int, rows: pd.DataFrame) -> float:
     return (wanted - (len(rows) - len(smci))) / (len(smci) / smci["site"].nunique())
 
 
-def numbered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of samples: COLUMNS, sorted by source, site and month, numbered from 0."""
+def numbered(rows: pd.DataFrame, predictors: list[str]) -> pd.DataFrame:
+    """Return KEYS, `predictors` and target, sorted by source, site and month, numbered from 0."""
     rows = rows.sort_values(["source", "site", "month"], kind="stable", ignore_index=True)
     group = group_of(rows["lon"], rows["lat"])
-    return rows.assign(sample=np.arange(len(rows)), group=group)[list(COLUMNS)]
+    numbers = rows.assign(sample=np.arange(len(rows)), group=group)
+    return numbers[[*KEYS, *predictors, "target"]]
 
 
-def main(stations, smci, insitu, samples, min_lst, max_albedo):
+def main(stations, smci, insitu, samples, predictors, min_lst, max_albedo):
     measured = pd.read_csv(insitu, dtype={"site": str, "month": str})
     rows = pd.concat(
         [with_target(pd.read_parquet(stations), measured), pd.read_parquet(smci)],
         ignore_index=True,
     )
-    loss = losses(rows, min_lst, max_albedo)
+    loss = losses(rows, predictors, min_lst, max_albedo)
     for source in ("insitu", "smci"):
         here = loss[rows["source"] == source]
         log.info(
@@ -88,7 +90,7 @@ def main(stations, smci, insitu, samples, min_lst, max_albedo):
             f"{samples}: expected samples, none of {len(rows)} rows is left. Lost: "
             f"{counted(loss)}. Look at the greatest number first."
         )
-    kept = numbered(rows[loss == ""])
+    kept = numbered(rows[loss == ""], predictors)
     write_table(kept, samples)
     log.info(
         "%d samples of %d sites in %d groups; %.0f SMCI cells would give the paper's %d (D5)",
@@ -104,6 +106,7 @@ if __name__ == "__main__":
         smci=snakemake.input.smci,
         insitu=snakemake.input.insitu,
         samples=snakemake.output.samples,
+        predictors=snakemake.params.predictors,
         min_lst=snakemake.params.min_lst,
         max_albedo=snakemake.params.max_albedo,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from _log import UserError, log, log_to
-from _predictors import PREDICTORS, STATIC
+from _predictors import DYNAMIC
 from _raster import Grid, Window, inside, lonlat, read
 from _samples import KEYS, layers
 from _stations import projected, read_sites
@@ -194,13 +194,14 @@ def main(
     sites,
     samples,
     months,
+    predictors,
     cells,
     months_per_cell,
     station_distance,
     aspect,
     seed,
 ):
-    paths = layers(rasters, PREDICTORS, months, grid)
+    paths = layers(rasters, [*predictors, *STRATA], months, grid)
     source, table = Grid.of(smci[0]), read_sites(sites)
     xy_sites = projected(table["lon"], table["lat"], Grid.of(grid).crs)
     members, within = gathered(grid, lonlat_file, source)
@@ -221,7 +222,11 @@ def main(
     members = members.of(number[chosen])
     places = zip(lat[chosen], lon[chosen], strict=True)
     names = [f"{north:.4f}N{east:.4f}E" for north, east in places]
-    static = {name: members.mean(paths[months[0]][name], name, aspect) for name in STATIC}
+    static = {
+        name: members.mean(paths[months[0]][name], name, aspect)
+        for name in predictors
+        if name not in DYNAMIC
+    }
     parts = []
     for order, month in enumerate(months):
         part = pd.DataFrame(
@@ -236,7 +241,7 @@ def main(
             },
             columns=list(KEYS),
         )
-        for name in PREDICTORS:
+        for name in predictors:
             dynamic = name not in static
             part[name] = members.mean(paths[month][name], name, aspect) if dynamic else static[name]
         part["target"] = target[order, chosen]
@@ -259,6 +264,7 @@ if __name__ == "__main__":
         sites=snakemake.input.sites,
         samples=snakemake.output.samples,
         months=snakemake.params.months,
+        predictors=snakemake.params.predictors,
         cells=snakemake.params.cells,
         months_per_cell=snakemake.params.months_per_cell,
         station_distance=snakemake.params.station_distance,

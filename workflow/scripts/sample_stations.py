@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from _log import UserError, log, log_to
-from _predictors import PREDICTORS
 from _raster import Grid, Window, inside, read
 from _samples import KEYS, layers
 from _stations import projected, read_sites
@@ -28,8 +27,8 @@ def around(row: np.ndarray, col: np.ndarray) -> Window:
     return Window(col.min(), row.min(), np.ptp(col) + 1, np.ptp(row) + 1)
 
 
-def main(rasters, grid, sites, samples, months):
-    paths = layers(rasters, PREDICTORS, months, grid)
+def main(rasters, grid, sites, samples, months, predictors):
+    paths = layers(rasters, predictors, months, grid)
     table, cells = read_sites(sites), Grid.of(grid)
     xy = projected(table["lon"], table["lat"], cells.crs)
     row, col = cell_of(xy, cells)
@@ -52,7 +51,7 @@ def main(rasters, grid, sites, samples, months):
         part = table[["site", "lon", "lat"]].assign(
             source="insitu", month=month, x=xy[:, 0], y=xy[:, 1]
         )[list(KEYS)]
-        for name in PREDICTORS:
+        for name in predictors:
             key = (paths[month][name], name)
             if key not in memory:
                 memory[key] = read(*key, window)[near]
@@ -71,4 +70,5 @@ if __name__ == "__main__":
         sites=snakemake.input.sites,
         samples=snakemake.output.samples,
         months=snakemake.params.months,
+        predictors=snakemake.params.predictors,
     )
