@@ -1,77 +1,39 @@
+"""The scores of the forest on disk; how they are computed is tested in test_scores_module."""
+
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from score_predictions import intervals, main, score, scores_of, sums
+from score_predictions import main
 
 
-def table(n_places=12, per_place=20, seed=0):
-    rng = np.random.default_rng(seed)
-    group = np.repeat([f"g{i}" for i in range(n_places)], per_place)
-    target = 0.3 + 0.05 * rng.normal(size=len(group))
-    prediction = 0.5 * target + 0.16 + 0.02 * np.repeat(rng.normal(size=n_places), per_place)
-    return pd.DataFrame(
-        {
-            "protocol": "temporal",
-            "source": np.where(np.arange(len(group)) < 40, "insitu", "smci"),
-            "group": group,
-            "target": target,
-            "prediction": prediction,
-        }
-    )
+@pytest.fixture
+def predictions(tmp_path):
+    """One place 0.1 too wet, the other 0.1 too dry, in two designs."""
+    target = np.array([0.2, 0.3, 0.4, 0.5])
+    part = pd.DataFrame({"source": "insitu", "group": list("aabb"), "target": target})
+    part = part.assign(prediction=target + [0.1, 0.1, -0.1, -0.1])
+    table = pd.concat([part.assign(protocol=name) for name in ("temporal", "knndm")])
+    table.to_parquet(tmp_path / "predictions.parquet")
+    return tmp_path / "predictions.parquet"
 
 
-def test_scores_from_sums_equal_the_definitions():
-    part = table()
-    t, p = part["target"].to_numpy(), part["prediction"].to_numpy()
-    found = scores_of(sums(t, p, part["group"].to_numpy()).sum(axis=0))
-    assert found["R"] == pytest.approx(np.corrcoef(t, p)[0, 1], abs=1e-9)
-    assert found["RMSE"] == pytest.approx(np.sqrt(((p - t) ** 2).mean()), abs=1e-9)
-    assert found["bias"] == pytest.approx((p - t).mean(), abs=1e-12)
-    assert found["ubRMSE"] == pytest.approx(np.std(p - t), abs=1e-7)
-    assert found["R2"] == pytest.approx(1 - ((p - t) ** 2).mean() / t.var(), abs=1e-7)
-
-
-def test_intervals_agree_with_a_bootstrap_written_out():
-    part = table()
-    t, p, g = (part[c].to_numpy() for c in ("target", "prediction", "group"))
-    low, high = intervals(t, p, g, 4000, 1)["bias"]
-    rng = np.random.default_rng(2)
-    names = np.unique(g)
-    drawn = []
-    for _ in range(2000):
-        rows = np.concatenate([np.flatnonzero(g == n) for n in rng.choice(names, len(names))])
-        drawn.append((p[rows] - t[rows]).mean())
-    assert (low, high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=1e-3)
-
-
-def test_intervals_over_places_are_wider_than_over_rows():
-    part = table()
-    t, p, g = (part[c].to_numpy() for c in ("target", "prediction", "group"))
-    places, rows = (
-        intervals(t, p, group, 1000, 1)["bias"] for group in (g, np.arange(len(g)).astype(str))
-    )
-    assert places[1] - places[0] > 2 * (rows[1] - rows[0])
-
-
-def test_one_place_or_no_resamples_gives_no_interval_instead_of_a_false_one():
-    t = np.array([0.1, 0.2, 0.3])
-    assert np.isnan(intervals(t, t, np.array(["a"] * 3), 100, 1)["R"]).all()
-    assert np.isnan(intervals(t, t, np.array(["a", "b", "c"]), 0, 1)["R"]).all()
-
-
-def test_sources_are_scored_apart_and_a_single_source_only_once():
-    both = score(table(), 10, 1)
-    assert set(both["subset"]) == {"all", "insitu", "smci"}
-    one = score(table().assign(source="insitu"), 10, 1)
-    assert set(one["subset"]) == {"all"}
-    n = both.drop_duplicates(["subset"]).set_index("subset")["n"]
-    assert n["all"] == n["insitu"] + n["smci"] == 240
-
-
-def test_main_writes_the_promised_columns(tmp_path):
-    table().to_parquet(tmp_path / "predictions.parquet")
-    main(tmp_path / "predictions.parquet", tmp_path / "metrics.csv", 20, 1)
+def test_main_writes_the_promised_columns(predictions, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        main(predictions, tmp_path / "metrics.csv", 20, 1)
     found = pd.read_csv(tmp_path / "metrics.csv")
     assert list(found) == ["protocol", "subset", "metric", "value", "n", "low", "high"]
-    assert (found["low"] <= found["high"]).all()
+    assert found["protocol"].drop_duplicates().tolist() == ["temporal", "knndm"]
+    value = found[found["protocol"] == "knndm"].set_index("metric")
+    assert value["value"]["RMSE"] == pytest.approx(0.1) and value["n"]["RMSE"] == 4
+    assert value["value"]["bias"] == pytest.approx(0, abs=1e-12)
+    assert (value["low"]["bias"], value["high"]["bias"]) == pytest.approx((-0.1, 0.1))
+    assert "knndm RMSE 0.100 [0.100, 0.100] n 4" in caplog.text
+
+
+def test_the_same_bytes_twice(predictions, tmp_path):
+    for name in ("a", "b"):
+        main(predictions, tmp_path / f"{name}.csv", 20, 1)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
