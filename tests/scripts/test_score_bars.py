@@ -40,7 +40,7 @@ def world(folder, place=0.0, month=0.0, stations=4, places=30):
         knndm=number // max(1, places // 5),
     )
     folds.sample(frac=1, random_state=1).to_parquet(folder / "folds.parquet")
-    options = {"n_estimators": 20, "max_depth": None, "max_features": 1.0, "min_samples_leaf": 1}
+    options = {"n_estimators": 8, "max_depth": None, "max_features": 1.0, "min_samples_leaf": 1}
     pd.DataFrame([options | {"rank": 1}]).to_csv(folder / "search.csv", index=False)
     return table
 

@@ -2,7 +2,8 @@
 
 Scores of all years are of stations that the forest has learned from. What it knows of a place
 without a station shows only where the stations are left out, beside the products that the map
-competes with, on the same rows.
+competes with, on the same rows. As trained, the forest knows the training years alone; left out,
+it knows all years of the other places, so that a lower score is due to the place.
 """
 
 import numpy as np
