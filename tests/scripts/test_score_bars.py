@@ -127,7 +127,7 @@ def with_products(folder, table):
     """Write products: SMCI 0.1 too dry at stations, and the target itself on rows of smci."""
     dry = table["target"] - np.where(table["source"] == "insitu", 0.1, 0.0)
     products = table[["sample"]].assign(**{"SMCI, nearest": dry, "SMCI, bilinear": dry})
-    products["SMC, nearest"] = table["target"] + 0.2
+    products["SMC"] = table["target"] + 0.2
     products["ERA5-Land"] = table["target"].where(table["month"] != "2016-05") + 0.3
     products.sample(frac=1, random_state=2).to_parquet(folder / "products.parquet")
     return folder / "products.parquet"
@@ -155,7 +155,7 @@ def test_products_are_scored_on_the_rows_of_each_design_and_smci_never_on_itself
             "knndm": 24,
         }
     for subset in ("all", "insitu", "smci"):
-        assert value(bars, "SMC, nearest", subset, "bias")["temporal"] == pytest.approx(0.2)
+        assert value(bars, "SMC", subset, "bias")["temporal"] == pytest.approx(0.2)
     n = bars[(bars["model"] == "ERA5-Land") & (bars["metric"] == "R")]
     n = n.set_index(["protocol", "subset"])["n"]
     assert n["temporal", "all"] == 30 * 5 and n["knndm", "smci"] == 26 * 5
@@ -177,7 +177,7 @@ def test_without_stations_smci_has_no_bar(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         bars = run(tmp_path, products=with_products(tmp_path, table))
     assert not bars["model"].str.startswith("SMCI").any()
-    assert {"SMC, nearest", "ERA5-Land", "look-up", "white noise"} <= set(bars["model"])
+    assert {"SMC", "ERA5-Land", "look-up", "white noise"} <= set(bars["model"])
     assert "no samples of stations: no bar of SMCI" in caplog.text
 
 

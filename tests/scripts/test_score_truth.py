@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,7 +146,8 @@ def archive(folder, months, offset=0.0):
     with created(f"{folder}/grid.tif", cells, {"inside": ""}, "uint8", 255) as target:
         target.write(area, 1)
     rng = np.random.default_rng(8)
-    paths = {name: [] for name in ("truth", "maps", "smci", "smc", "era5land")}
+    names = ("truth", "maps", "lower", "upper", "forest", "di", "smci", "smc", "era5land")
+    paths = {name: [] for name in names}
     for month in months:
         theta = rng.uniform(0.2, 0.6, truth.shape)
         own = np.full(cells.shape, np.nan)
@@ -153,6 +156,10 @@ def archive(folder, months, offset=0.0):
         for name, grid, band, layer in (
             ("truth", truth, "soil_moisture", theta),
             ("maps", cells, "soil_moisture", own),
+            ("lower", cells, "soil_moisture", own - 0.02),
+            ("upper", cells, "soil_moisture", own + 0.01),
+            ("forest", cells, "mean", own + 0.02),
+            ("di", cells, "DI", np.indices(cells.shape)[0] / 10),
             ("smc", cells, "SMC", own + 0.05),
             ("smci", world, "SMCI", flat),
             ("era5land", world, "swvl1", flat + offset),
@@ -160,7 +167,9 @@ def archive(folder, months, offset=0.0):
             path = f"{folder}/{name}/{month}.tif"
             write(path, grid, {band: layer}, {band: "m3/m3"})
             paths[name].append(path)
-    return paths | {"grid": f"{folder}/grid.tif"}
+    Path(f"{folder}/applicability.json").write_text('{"threshold": 1.35}')
+    more = {"grid": f"{folder}/grid.tif", "applicability": f"{folder}/applicability.json"}
+    return paths | more | {"baseline": [], "trust": f"{folder}/trust.csv"}
 
 
 def test_cells_of_truth_and_map_are_matched_by_place(tmp_path):
@@ -170,15 +179,61 @@ def test_cells_of_truth_and_map_are_matched_by_place(tmp_path):
     score_truth.main(**given, score=str(score), months=months, test=["2016"])
     table = pd.read_csv(score)
     value = table[table["period"] == "all"].set_index(["product", "metric"])["value"]
-    assert value["random forest", "bias"] == pytest.approx(0.01, abs=1e-6)
-    assert value["random forest", "ubRMSE"] == pytest.approx(0, abs=1e-6)
-    assert value["random forest", "fine-scale R"] == pytest.approx(1, abs=1e-5)
+    assert value["map", "bias"] == pytest.approx(0.01, abs=1e-6)
+    assert value["map", "ubRMSE"] == pytest.approx(0, abs=1e-6)
+    assert value["map", "fine-scale R"] == pytest.approx(1, abs=1e-5)
     assert value["SMC", "bias"] == pytest.approx(0.06, abs=1e-6)
     assert np.isnan(value["SMCI, nearest", "R"])
     assert set(table["n"][table["metric"] == "RMSE"]) == {2 * 20 * 20, 20 * 20}
+    assert value["forest alone", "bias"] == pytest.approx(0.03, abs=1e-6)
     first = score.read_bytes()
     score_truth.main(**given, score=str(score), months=months, test=["2016"])
     assert score.read_bytes() == first
+    trust = pd.read_csv(given["trust"]).set_index("quantity")
+    # Rows 4 to 23 of the grid hold the truth: ten of them lie at a DI of at most 1.35.
+    assert trust.loc["share inside", "value"] == pytest.approx(0.5)
+    assert trust.loc["RMSE inside", "n"] == 200, "test months only"
+    assert trust.loc["coverage of the interval", "value"] == 1
+    assert trust.loc["width of the interval", "value"] == pytest.approx(0.03, abs=1e-6)
+
+
+def test_a_baseline_of_the_test_months_is_judged_in_these_and_leaves_the_others_alone(tmp_path):
+    months = ["2015-07", "2016-07"]
+    given = archive(tmp_path, months)
+    score = tmp_path / "score.csv"
+    score_truth.main(**given, score=str(score), months=months, test=["2016"])
+    before = pd.read_csv(score)
+    given["baseline"] = [given["forest"][1]]
+    score_truth.main(**given, score=str(score), months=months, test=["2016"])
+    after = pd.read_csv(score)
+    added = after[after["product"] == "paper's protocol"]
+    assert set(added["period"]) == {"test"}
+    assert added.set_index("metric").loc["bias", "value"] == pytest.approx(0.03, abs=1e-6)
+    rest = after[after["product"] != "paper's protocol"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, before)
+
+
+def test_what_the_map_says_of_itself_by_hand():
+    truth = np.array([[0.30, 0.30, 0.30, 0.30, np.nan]])
+    maps = np.array([[0.31, 0.32, 0.36, 0.22, 0.30]])
+    di = np.array([[0.1, 0.2, 0.9, 1.0, 0.1]])
+    told = score_truth.trusted(truth, maps, maps - 0.05, maps + 0.05, di, 0.5)
+    value = {name: v for name, v, _ in told}
+    assert value["coverage of the interval"] == pytest.approx(0.5)
+    assert value["width of the interval"] == pytest.approx(0.1)
+    assert value["share inside"] == pytest.approx(0.5)
+    assert value["RMSE inside"] == pytest.approx(np.sqrt((0.01**2 + 0.02**2) / 2))
+    assert value["RMSE outside"] == pytest.approx(np.sqrt((0.06**2 + 0.08**2) / 2))
+    assert [value[f"RMSE, quarter {k} of DI"] for k in (1, 4)] == pytest.approx([0.01, 0.08])
+    assert value["rank correlation of DI and error"] == pytest.approx(1)
+
+
+def test_nothing_outside_has_no_error_there():
+    one = np.full((1, 3), 0.3)
+    told = score_truth.trusted(one, one, one, one, one, 0.5)
+    value = {name: v for name, v, _ in told}
+    assert value["share inside"] == 1 and np.isnan(value["RMSE outside"])
+    assert score_truth.trusted(one * np.nan, one, one, one, one, 0.5) == []
 
 
 def test_coarse_products_are_read_where_each_cell_lies(tmp_path):
@@ -238,4 +293,4 @@ def test_truth_is_read_by_its_band_name(tmp_path):
     score = tmp_path / "score.csv"
     score_truth.main(**given, score=str(score), months=["2015-07"], test=["2016"])
     value = pd.read_csv(score).set_index(["product", "metric"])["value"]
-    assert value["random forest", "bias"] == pytest.approx(0.01, abs=1e-6)
+    assert value["map", "bias"] == pytest.approx(0.01, abs=1e-6)

@@ -18,7 +18,7 @@ from _table import write_table
 
 TAKEN = {
     "smci": {"SMCI, nearest": nearest, "SMCI, bilinear": bilinear},
-    "smc": {"SMC, nearest": nearest},
+    "smc": {"SMC": nearest},
     "era5land": {"ERA5-Land": nearest},
 }
 

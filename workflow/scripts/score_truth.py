@@ -2,12 +2,17 @@
 
 Only a simulated study has a truth, and only this step reads it. All products are judged on the
 same cells and months. The fine-scale R, of deviations from the mean of the 1 km SMCI cell, is
-the one number that shows the 250 m detail is real: the cells of SMCI have none.
+the one number that shows the 250 m detail is real: the cells of SMCI have none. A second table
+says whether the map's own statements hold: its intervals, its area of applicability, its error.
 """
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from rasterio.warp import transform
+from scipy.stats import spearmanr
 
 from _log import UserError, log, log_to
 from _metrics import METRICS, bias, r
@@ -98,6 +103,43 @@ def _r_beyond_rounding(truth: np.ndarray, product: np.ndarray) -> float:
     return float("nan") if flat else r(truth, product)
 
 
+def trusted(
+    truth: np.ndarray,
+    maps: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    di: np.ndarray,
+    threshold: float,
+) -> list[tuple[str, float, int]]:
+    """Return (quantity, value, n): do the intervals hold, and is the error larger outside?
+
+    All arrays are (months, cells) in m3/m3 and DI; only pairs that have all of them count.
+    """
+    use = np.isfinite(truth) & np.isfinite(maps) & np.isfinite(di)
+    t, p, low, high, d = (v[use].astype("float64") for v in (truth, maps, lower, upper, di))
+    error, inside_area, n = p - t, d <= threshold, int(use.sum())
+    if not n:
+        return []
+
+    def rmse(part):
+        return float(np.sqrt(np.mean(error[part] ** 2))) if part.any() else float("nan")
+
+    rows = [
+        ("coverage of the interval", float(np.mean((low <= t) & (t <= high))), n),
+        ("width of the interval", float(np.mean(high - low)), n),
+        ("share inside", float(inside_area.mean()), n),
+        ("RMSE inside", rmse(inside_area), int(inside_area.sum())),
+        ("RMSE outside", rmse(~inside_area), int((~inside_area).sum())),
+    ]
+    quarter = np.searchsorted(np.quantile(d, [0.25, 0.5, 0.75]), d)
+    rows += [
+        (f"RMSE, quarter {k + 1} of DI", rmse(quarter == k), int((quarter == k).sum()))
+        for k in range(4)
+    ]
+    rank = spearmanr(d, np.abs(error)).statistic if np.ptp(d) else float("nan")
+    return [*rows, ("rank correlation of DI and error", float(rank), n)]
+
+
 def table_of(
     truth: np.ndarray,
     products: dict[str, np.ndarray],
@@ -105,25 +147,52 @@ def table_of(
     test: list[str],
     coarse: np.ndarray,
 ) -> pd.DataFrame:
-    """Return product, period, metric, value, n; every product on the pairs that all have."""
-    common = np.isfinite(truth)
-    for product in products.values():
-        common &= np.isfinite(product)
+    """Return product, period, metric, value, n; every product on the pairs that all have.
+
+    A product that has values in the test months only is judged in these only.
+    """
     unseen = np.array([month.startswith(tuple(test)) for month in months])
     season = np.array([month[5:7] for month in months])
+    only_test = {
+        name
+        for name, product in products.items()
+        if np.isfinite(product[unseen]).any() and not np.isfinite(product[~unseen]).any()
+    }
     rows = []
     for period, chosen in (("all", np.ones(len(months), bool)), ("test", unseen)):
+        left_out = only_test if period == "all" and not unseen.all() else ()
+        there = {name: v for name, v in products.items() if name not in left_out}
+        common = np.isfinite(truth)
+        for product in there.values():
+            common &= np.isfinite(product)
         if not common[chosen].any():
             continue
         gaps = np.where(common[chosen], 0, np.nan).astype("float32")
         t = truth[chosen] + gaps
-        for name, product in products.items():
+        for name, product in there.items():
             found = scores(t, product[chosen] + gaps, season[chosen], coarse)
             rows += [(name, period, *row) for row in found]
     return pd.DataFrame(rows, columns=["product", "period", "metric", "value", "n"])
 
 
-def main(truth, maps, smci, smc, era5land, grid, score, months, test):
+def main(
+    truth,
+    maps,
+    lower,
+    upper,
+    di,
+    applicability,
+    forest,
+    baseline,
+    smci,
+    smc,
+    era5land,
+    grid,
+    score,
+    trust,
+    months,
+    test,
+):
     cells, fine = Grid.of(grid), Grid.of(truth[0])
     x, y = (centre.ravel() for centre in fine.centres())
     on_map = cells.positions(*transform(fine.crs, cells.crs, x, y))
@@ -137,17 +206,27 @@ def main(truth, maps, smci, smc, era5land, grid, score, months, test):
     on_map = cells.positions(*transform(fine.crs, cells.crs, x, y))
     degrees = transform(fine.crs, "EPSG:4326", x, y)
     on_smci, on_era = (Grid.of(files[0]).positions(*degrees) for files in (smci, era5land))
+    empty = np.full(len(x), np.nan, "float32")
+
+    def stack(files, take, at):
+        of_month = {Path(path).stem: path for path in files}
+        return np.stack(
+            [
+                take(read(of_month[month]), *at).astype("float32") if month in of_month else empty
+                for month in months
+            ]
+        )
+
     sources = {
-        "random forest": (maps, nearest, on_map),
+        "map": (maps, nearest, on_map),
+        "forest alone": (forest, nearest, on_map),
+        "paper's protocol": (baseline, nearest, on_map),
         "SMCI, nearest": (smci, nearest, on_smci),
         "SMCI, bilinear": (smci, bilinear, on_smci),
         "SMC": (smc, nearest, on_map),
         "ERA5-Land": (era5land, nearest, on_era),
     }
-    stacks = {
-        name: np.stack([take(read(path), *at).astype("float32") for path in files])
-        for name, (files, take, at) in sources.items()
-    }
+    stacks = {name: stack(*source) for name, source in sources.items() if source[0]}
     true = np.stack([read(path, "soil_moisture").ravel()[use].astype("float32") for path in truth])
     coarse = np.floor(on_smci[0]) * Grid.of(smci[0]).width + np.floor(on_smci[1])
     table = table_of(true, stacks, months, test, coarse)
@@ -158,8 +237,15 @@ def main(truth, maps, smci, smc, era5land, grid, score, months, test):
             f"Values by product: {counts}. See the log of the one that has none."
         )
     write_table(table, score)
-    for name, stack in stacks.items():
-        log.info("%s: %d of %d pairs have a value", name, np.isfinite(stack).sum(), stack.size)
+    unseen = np.array([month.startswith(tuple(test)) for month in months])
+    named = [stacks["map"], *(stack(files, nearest, on_map) for files in (lower, upper, di))]
+    threshold = json.loads(Path(applicability).read_text(encoding="utf-8"))["threshold"]
+    told = trusted(true[unseen], *(values[unseen] for values in named), threshold)
+    write_table(pd.DataFrame(told, columns=["quantity", "value", "n"]), trust)
+    for name, values in stacks.items():
+        log.info("%s: %d of %d pairs have a value", name, np.isfinite(values).sum(), values.size)
+    for row in told:
+        log.info("%s: %.4f (%d)", *row)
     for row in table[table["metric"].isin(["R", "RMSE"])].itertuples():
         log.info("%s, %s: %s %.3f (%d)", row.product, row.period, row.metric, row.value, row.n)
 
@@ -169,11 +255,18 @@ if __name__ == "__main__":
     main(
         truth=snakemake.input.truth,
         maps=snakemake.input.maps,
+        lower=snakemake.input.lower,
+        upper=snakemake.input.upper,
+        di=snakemake.input.di,
+        applicability=snakemake.input.applicability,
+        forest=snakemake.input.forest,
+        baseline=snakemake.input.baseline,
         smci=snakemake.input.smci,
         smc=snakemake.input.smc,
         era5land=snakemake.input.era5land,
         grid=snakemake.input.grid,
         score=snakemake.output.score,
+        trust=snakemake.output.trust,
         months=snakemake.params.months,
         test=snakemake.params.test,
     )
