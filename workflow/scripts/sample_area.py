@@ -111,7 +111,8 @@ def main(rasters, grid, area, months, predictors, points, seed) -> None:
     cells = Grid.of(grid or rasters[0])
     paths = {}
     for month in months:
-        own = of_month(rasters, month, months)
+        # Of two rasters with a band the first counts, as for the maps.
+        own = of_month(rasters, month, months)[::-1]
         paths |= layers(own, tuple(predictors), [month], grid or rasters[0])
     within = inside(grid) if grid else complete(paths[months[0]], cells)
     if not within.any():
@@ -124,6 +125,7 @@ def main(rasters, grid, area, months, predictors, points, seed) -> None:
     drawn = np.array(months)[order]
     x, y = rasterio.transform.xy(cells.transform, row, col)
     table = pd.DataFrame({"x": x, "y": y, "month": drawn, **gathered(paths, drawn, row, col)})
+    table = table[["x", "y", "month", *predictors]]
     gaps = table[predictors].isna().sum()
     log.info(
         "%d of %d cells of the study area, in %d months; without a predictor: %d (%s)",
