@@ -130,11 +130,11 @@ def test_a_tree_is_cut_into_just_the_number_asked_for_even_where_places_coincide
 
 
 def test_large_clusters_are_folds_and_the_others_are_dealt_out_along_the_axis():
-    # Twelve places, k = 3: an equal share is 4. Clusters from west to east: C, A (large), D, B, E.
-    clusters = np.array([0] * 5 + [1] * 2 + [2] * 2 + [3] + [4] * 2)
-    along = np.array([2.0] * 5 + [6] * 2 + [1] * 2 + [5] + [9] * 2)
+    # Twelve places, k = 3: an equal share is 4. From west to east: C, A (just large), D, B, E.
+    clusters = np.array([0] * 4 + [1] * 2 + [2] * 3 + [3] + [4] * 2)
+    along = np.array([2.0] * 4 + [6] * 2 + [1] * 3 + [5] + [9] * 2)
     found = _folds.dealt(clusters, along, 3)
-    assert found.tolist() == [0] * 5 + [1] * 2 + [1] * 2 + [2] + [2] * 2
+    assert found.tolist() == [0] * 4 + [1] * 2 + [1] * 3 + [2] + [2] * 2
 
 
 def test_main_axis_runs_east_or_else_north():
