@@ -112,7 +112,7 @@ def knndm(
     them. Otherwise places are clustered (Ward) and the number of clusters from `k` to n - 2 with
     the smallest W is chosen, even where the plain folds have a smaller one (`w_plain`). No fold
     may hold more than `maxp` of the places, or than an equal share where that is more; where no
-    number of clusters allows it the plain folds are kept. Needs 2 <= k <= n, and 4 n^2 bytes.
+    number of clusters allows it the plain folds are kept. Needs 2 <= k <= n, and 8 n^2 bytes.
     """
     n = len(places)
     wanted = distances_to(points, places)
