@@ -30,7 +30,7 @@ def ranks(protocols=PROTOCOLS, means=(3.0, 1.0, -0.5)):
         for scale, protocol in enumerate(protocols, 1)
         for name, mean in zip(PREDICTORS, means, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["predictor", "protocol", "mean"])
+    return pd.DataFrame(rows, columns=["predictor", "protocol", "mean"]).assign(kind="single")
 
 
 def study(folder, places=24, folds=4):
@@ -221,7 +221,8 @@ def test_error_curve_rises_keeps_all_rows_and_the_mean_square(seed, n, different
 
 def test_importance_of_places_never_seen_comes_first(caplog):
     noise = pd.DataFrame({"predictor": ["noise"], "protocol": [PROTOCOLS[0]], "mean": [9.0]})
-    values, protocol = importance_of(pd.concat([ranks(), noise]), PREDICTORS)
+    others = pd.concat([noise.assign(kind="single"), ranks().assign(kind="drop", mean=7.0)])
+    values, protocol = importance_of(pd.concat([ranks(), others]), PREDICTORS)
     assert values.tolist() == [3.0, 1.0, -0.5] and protocol == "leave_location_time_out"
     assert not caplog.text
     for place in (1, 2):

@@ -25,7 +25,7 @@ LEAST = 50  # rows in a window: fewer do not make an error
 
 
 def importance_of(table: pd.DataFrame, predictors: list[str]) -> tuple[np.ndarray, str]:
-    """Return the mean importance of each predictor, (predictors,), and the protocol it is of."""
+    """Return the importance of each single predictor, (predictors,), and the protocol it is of."""
     found = sorted(table["protocol"].unique())
     protocol = next((name for name in PROTOCOLS if name in found), None)
     if protocol is None:
@@ -35,7 +35,8 @@ def importance_of(table: pd.DataFrame, predictors: list[str]) -> tuple[np.ndarra
         )
     if protocol != PROTOCOLS[0]:
         log.warning("importance: no %s, so %s gives the weights", PROTOCOLS[0], protocol)
-    means = table[table["protocol"] == protocol].groupby("predictor")["mean"].agg(list)
+    single = table[(table["protocol"] == protocol) & (table["kind"] == "single")]
+    means = single.groupby("predictor")["mean"].agg(list)
     wrong = [p for p in predictors if len(means.get(p, [])) != 1 or not np.isfinite(means[p][0])]
     if wrong:
         raise UserError(

@@ -1,7 +1,8 @@
-"""Apply the forest to every cell of every month (S20): the monthly soil-moisture maps.
+"""Apply the forest to every cell of every month (S20): its mean and, on request, its quantiles.
 
 A cell is left empty where a predictor is missing (U18), outside the study area, and, on
-request, where the samples' screen for frost and snow would have dropped it (S17, U19).
+request, where the samples' screen for frost and snow would have dropped it (S17, U19). What the
+published map is made of these is the business of finish_maps.
 """
 
 from collections import Counter
@@ -11,46 +12,12 @@ import numpy as np
 import rasterio
 
 from _forest import load, predict
+from _layers import check_aligned, located, of_month, read_window
 from _log import UserError, log, log_to
-from _raster import Grid, cloud_optimized, inside
+from _quantiles import Leaves, load_leaves, spread
+from _raster import Grid, created, inside
 
 SCREENED = ("LST", "albedo")
-
-
-def of_month(rasters: list[str], month: str, months: list[str]) -> list[str]:
-    """Return the rasters whose path names `month` last, and those that name none of `months`."""
-
-    def owner(path):
-        named = [m for m in months if m in path]
-        return max(named, key=lambda m: (path.rfind(m), len(m)), default=month)
-
-    return [path for path in rasters if owner(path) == month]
-
-
-def located(bands: dict[str, tuple[str, ...]], names: list[str]) -> dict[str, tuple[str, int]]:
-    """Return {predictor: (raster, band number)}; `bands` are the band names of each raster."""
-    places = {}
-    for path, found in bands.items():
-        for number, name in enumerate(found, 1):
-            places.setdefault(name, (path, number))
-    missing = [name for name in names if name not in places]
-    if missing:
-        listed = "; ".join(f"{path}: {', '.join(map(str, b))}" for path, b in bands.items())
-        raise UserError(
-            f"No raster has a band named {', '.join(missing)}, which the forest was trained with. "
-            f"Bands found: {listed}. Name the band in the raster's description as in the samples."
-        )
-    return {name: places[name] for name in names}
-
-
-def check_aligned(path: str, found: Grid, grid: Grid) -> None:
-    """Refuse a raster that does not lie on the grid of the maps."""
-    for what in ("crs", "transform", "width", "height"):
-        if getattr(found, what) != getattr(grid, what):
-            raise UserError(
-                f"{path}: expected the {what} of the maps' grid, {getattr(grid, what)!r}, "
-                f"found {getattr(found, what)!r}. Bring the raster to that grid."
-            )
 
 
 def screened(lst: np.ndarray, albedo: np.ndarray, min_lst: float, max_albedo: float) -> np.ndarray:
@@ -82,16 +49,46 @@ def cells_of(
     return use, lost
 
 
-def predicted(model, layers: list[np.ndarray], use: np.ndarray) -> np.ndarray:
-    """Return the forest's float32 values where `use`, else NaN, shaped as each layer."""
-    result = np.full(use.shape, np.nan, dtype="float32")
+def predicted(
+    model,
+    leaves: Leaves | None,
+    layers: list[np.ndarray],
+    use: np.ndarray,
+    quantiles: list[float],
+) -> np.ndarray:
+    """Return the mean and, with `leaves`, the quantiles where `use`, else NaN.
+
+    Shape (1 + quantiles, rows, cols), float32.
+    """
+    result = np.full((1 + len(quantiles), *use.shape), np.nan, dtype="float32")
     if use.any():
-        result[use] = predict(model, np.column_stack([layer[use] for layer in layers]))
+        rows = np.column_stack([layer[use] for layer in layers])
+        if leaves is None:
+            result[0, use] = predict(model, rows)
+        else:
+            mean, bounds = spread(model, leaves, rows, quantiles)
+            result[0, use], result[1:, use] = mean, bounds.T
     return result
 
 
-def main(forest, rasters, grid, maps, months, screen, min_lst, max_albedo, unit, note):
+def main(
+    forest,
+    leaves,
+    rasters,
+    grid,
+    maps,
+    months,
+    screen,
+    min_lst,
+    max_albedo,
+    level,
+    unit,
+    note,
+):
     model, predictors = load(forest)
+    values = load_leaves(leaves, model) if leaves else None
+    quantiles = [0.5 - level / 2, 0.5 + level / 2] if leaves else []
+    names = dict.fromkeys(["mean", "lower", "upper"][: 1 + len(quantiles)], unit)
     limits = dict(min_lst=min_lst, max_albedo=max_albedo) if screen else None
     wanted = [*predictors, *(name for name in SCREENED if screen and name not in predictors)]
     jobs = []
@@ -107,27 +104,21 @@ def main(forest, rasters, grid, maps, months, screen, min_lst, max_albedo, unit,
         jobs.append((month, path, cells, places))
 
     for month, path, cells, places in jobs:
-        tags = dict(description=f"soil moisture, {month}") | (dict(note=note) if note else {})
+        tags = dict(description=f"forest, {month}") | (dict(note=note) if note else {})
         total = Counter()
         with (
             ExitStack() as opened,
-            cloud_optimized(path, cells, {"soil_moisture": unit}, **tags) as target,
+            created(path, cells, names, **tags) as target,
         ):
             sources = {
                 name: opened.enter_context(rasterio.open(name)) for name, _ in places.values()
             }
             for window in cells.blocks():
-                layers = {
-                    name: sources[source]
-                    .read(band, window=window, out_dtype="float32", masked=True)
-                    .filled(np.nan)
-                    for name, (source, band) in places.items()
-                }
+                layers = read_window(sources, places, window)
                 area = inside(grid, window) if grid else np.ones(layers[wanted[0]].shape, bool)
                 use, lost = cells_of(layers, predictors, area, limits)
-                target.write(
-                    predicted(model, [layers[name] for name in predictors], use), 1, window=window
-                )
+                chosen = [layers[name] for name in predictors]
+                target.write(predicted(model, values, chosen, use, quantiles), window=window)
                 total.update(lost, inside=int(area.sum()), predicted=int(use.sum()))
             missing = {name: total[name] for name in predictors if total[name]}
             if not total["predicted"]:
@@ -151,6 +142,7 @@ if __name__ == "__main__":
     log_to(snakemake.log[0])
     main(
         forest=snakemake.input.forest,
+        leaves=snakemake.input.leaves,
         rasters=snakemake.input.rasters,
         grid=snakemake.input.grid,
         maps=snakemake.output.maps,
@@ -158,6 +150,7 @@ if __name__ == "__main__":
         screen=snakemake.params.screen,
         min_lst=snakemake.params.min_lst,
         max_albedo=snakemake.params.max_albedo,
+        level=snakemake.params.level,
         unit=snakemake.params.unit,
         note=snakemake.params.note,
     )
