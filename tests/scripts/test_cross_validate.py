@@ -1,13 +1,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
+from _log import UserError
 from cross_validate import designs, main
 from split_samples import split
 
 
 @pytest.fixture
 def study(tmp_path):
+    return make(tmp_path)
+
+
+def make(tmp_path):
     """Places with their own level that no predictor tells, except a name-like random number."""
     rng = np.random.default_rng(7)
     months = [f"{year}-0{month}" for year in range(2012, 2018) for month in (5, 6, 7)]
@@ -18,7 +24,10 @@ def study(tmp_path):
     table = pd.DataFrame(rows, columns=["group", "month", "target", "key"])
     table = table.assign(sample=range(len(table)), source="smci", site=table["group"], x=0.0, y=0.0)
     table.to_parquet(tmp_path / "samples.parquet")
-    split(table, ["2016", "2017"], 5, 1).to_parquet(tmp_path / "folds.parquet")
+    folds = split(table, ["2016", "2017"], 5, 1)
+    # Folds of whole places, of another shape than those of leave_location_out.
+    folds["knndm"] = table["group"].str[1:].astype(int) // 10
+    folds.to_parquet(tmp_path / "folds.parquet")
     pd.DataFrame(
         {
             "rank": [1],
@@ -31,35 +40,38 @@ def study(tmp_path):
     return tmp_path
 
 
-def run(folder, threads):
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The predictions of the study as it is, for tests that only read them."""
+    return run(make(tmp_path_factory.mktemp("plain")), 1)
+
+
+def run(folder, threads, **changed):
     main(
         samples=folder / "samples.parquet",
         folds=folder / "folds.parquet",
         search=folder / "search.csv",
         predictions=folder / f"predictions{threads}.parquet",
-        predictors=["key"],
-        seed=1,
-        threads=threads,
+        **dict(predictors=["key"], weights="equal", level=0.9, seed=1, threads=threads) | changed,
     )
     return pd.read_parquet(folder / f"predictions{threads}.parquet")
 
 
-def test_the_temporal_split_rewards_memory_and_places_left_out_do_not(study):
-    """beyond.md A1: one random number per place scores near 1 on years unseen, near 0 on places."""
-    found = run(study, 1)
+def test_the_temporal_split_rewards_memory_and_places_left_out_do_not(plain):
+    """One random number per place scores near 1 on years unseen, near 0 on places."""
     score = {
         protocol: np.corrcoef(part["target"], part["prediction"])[0, 1]
-        for protocol, part in found.groupby("protocol")
+        for protocol, part in plain.groupby("protocol")
     }
     assert score["temporal"] > 0.95 and score["random_cv"] > 0.95
-    assert score["leave_location_out"] < 0.5 and score["leave_location_time_out"] < 0.5
+    for protocol in ("leave_location_out", "leave_location_time_out", "knndm"):
+        assert score[protocol] < 0.5
 
 
-def test_every_sample_is_predicted_once_by_each_design_of_all_samples(study):
-    found = run(study, 1)
-    counts = found.groupby("protocol")["sample"].agg(["size", "nunique"])
+def test_every_sample_is_predicted_once_by_each_design_of_all_samples(plain):
+    counts = plain.groupby("protocol")["sample"].agg(["size", "nunique"])
     assert counts.loc[["random_cv", "leave_location_out"]].eq(30 * 18).all(axis=None)
-    assert counts.loc[["temporal", "leave_location_time_out"]].eq(30 * 6).all(axis=None)
+    assert counts.loc[["temporal", "leave_location_time_out", "knndm"]].eq(30 * 6).all(axis=None)
     assert counts.loc["train"].eq(30 * 12).all()
 
 
@@ -76,11 +88,14 @@ def test_what_each_design_learns_from_by_hand():
             "split": ["train", "test", "train", "test"],
             "random_cv": [0, 0, 1, 1],
             "leave_location_out": [0, 0, 1, 1],
+            "knndm": [4, 4, 2, 2],
             "group": ["a", "a", "b", "b"],
         }
     )
     found = [(p, *(np.flatnonzero(m).tolist() for m in masks)) for p, *masks in designs(table)]
     assert sorted(found) == [
+        ("knndm", [0], [3]),
+        ("knndm", [2], [1]),
         ("leave_location_out", [0, 1], [2, 3]),
         ("leave_location_out", [2, 3], [0, 1]),
         ("leave_location_time_out", [0], [3]),
@@ -92,14 +107,77 @@ def test_what_each_design_learns_from_by_hand():
     ]
 
 
-def test_a_place_on_both_sides_is_never_let_through():
-    table = pd.DataFrame(
-        {
-            "split": ["train", "train", "test", "test"],
-            "random_cv": [0, 1, 0, 1],
-            "leave_location_out": [0, 1, 0, 1],
-            "group": ["a", "a", "b", "b"],
-        }
-    )
-    with pytest.raises(AssertionError, match="places on both sides"):
+def places(**changed):
+    """Places a, b and c; c has no row in the test years."""
+    table = {
+        "split": ["train", "test", "train", "test", "train"],
+        "random_cv": [0, 0, 1, 1, 0],
+        "leave_location_out": [0, 0, 1, 1, 1],
+        "knndm": [0, 0, 1, 1, 2],
+        "group": ["a", "a", "b", "b", "c"],
+    }
+    return pd.DataFrame(table | changed)
+
+
+@pytest.mark.parametrize("design", ["leave_location_out", "knndm"])
+def test_a_place_on_both_sides_is_never_let_through(design):
+    with pytest.raises(AssertionError, match=r"places on both sides: \{'b'\}"):
+        designs(places(**{design: [0, 0, 1, 0, 1]}))
+
+
+def test_a_fold_without_rows_to_judge_is_passed_over():
+    found = [(p, *(np.flatnonzero(m).tolist() for m in masks)) for p, *masks in designs(places())]
+    assert [fit for fit in found if fit[0] == "knndm"] == [
+        ("knndm", [2, 4], [1]),
+        ("knndm", [0, 4], [3]),
+    ]
+
+
+@pytest.mark.parametrize("design", ["leave_location_out", "knndm"])
+def test_a_design_without_any_prediction_is_refused(design):
+    """All training rows in the one fold that has test rows."""
+    table = places(split=["train", "test", "train", "test", "train"])
+    table[design] = 0
+    with pytest.raises(UserError, match=rf"fold of {design} .* none in 1 folds.*model\.folds"):
         designs(table)
+
+
+def test_bounds_are_narrow_at_places_seen_and_miss_places_unseen(plain):
+    """The number that names a place gives away its level: at unseen places that is memory."""
+    assert (plain["lower"] <= plain["upper"]).all()
+    held = plain["target"].between(plain["lower"], plain["upper"])
+    coverage = held.groupby(plain["protocol"]).mean()
+    assert coverage["temporal"] > 0.75
+    assert (coverage[["leave_location_out", "leave_location_time_out", "knndm"]] < 0.5).all()
+
+
+def test_the_level_sets_the_bounds(study, plain):
+    narrow, wide = run(study, 1, level=0.5), plain
+    pd.testing.assert_series_equal(narrow["prediction"], wide["prediction"], check_exact=True)
+    assert (wide["lower"] <= narrow["lower"]).all() and (narrow["upper"] <= wide["upper"]).all()
+    assert (wide["upper"] - wide["lower"]).mean() > 1.5 * (narrow["upper"] - narrow["lower"]).mean()
+
+
+def test_predictions_are_those_of_a_forest_fitted_by_hand_with_weights(study, plain):
+    table = pd.read_parquet(study / "samples.parquet")
+    table.loc[table["group"].isin(["g0", "g1", "g2"]), "source"] = "insitu"
+    table.to_parquet(study / "samples.parquet")
+    found = run(study, 1, weights="sources")
+    found = found[found["protocol"] == "temporal"].set_index("sample")["prediction"]
+    late = (table["month"] >= "2016").to_numpy()
+    few = (table["source"] == "insitu")[~late].to_numpy()
+    weight = np.where(few, 0.5 / few.sum(), 0.5 / (~few).sum()) * len(few)
+    x = table[["key"]].to_numpy("float32")
+    reference = RandomForestRegressor(30, random_state=1).fit(
+        x[~late], table["target"][~late], sample_weight=weight
+    )
+    np.testing.assert_array_equal(found, reference.predict(x[late]))
+    equal = plain[plain["protocol"] == "temporal"].set_index("sample")["prediction"]
+    assert (equal != found).any()
+
+
+def test_a_predictor_without_any_value_is_named(study):
+    table = pd.read_parquet(study / "samples.parquet").assign(SMC=np.nan)
+    table.to_parquet(study / "samples.parquet")
+    with pytest.raises(UserError, match=r"samples\.parquet: .*none of SMC in 540 rows"):
+        run(study, 1, predictors=["key", "SMC"])

@@ -25,10 +25,17 @@ def data():
     return x, y, np.arange(120) % 4
 
 
+SOURCE = np.repeat(["insitu", "smci"], [20, 100])
+
+
+def searched(x, y, fold, grid=GRID, weights="equal", threads=1):
+    return search(x, y, fold, SOURCE, grid, weights, seed=5, threads=threads)
+
+
 def test_search_agrees_with_scikit_learns_grid_search(data):
     """Folds of equal size: the pooled RMSE is the root of the mean of the folds' MSE."""
     x, y, fold = data
-    ours = search(x, y, fold, GRID, seed=5, threads=1)
+    ours = searched(x, y, fold)
     reference = GridSearchCV(
         RandomForestRegressor(random_state=5),
         GRID,
@@ -54,20 +61,36 @@ def test_folds_of_unequal_size_are_pooled_before_the_root(data):
     for k in (0, 1):
         forest = RandomForestRegressor(8, random_state=5).fit(x[fold != k], y[fold != k])
         square[fold == k] = (forest.predict(x[fold == k]) - y[fold == k]) ** 2
-    found = search(x, y, fold, options, seed=5, threads=1)
+    found = searched(x, y, fold, options)
     assert found.loc[0, "rmse"] == pytest.approx(np.sqrt(square.mean()))
 
 
 def test_the_number_of_threads_changes_nothing(data):
     x, y, fold = data
-    one, two = (search(x, y, fold, GRID, seed=5, threads=n) for n in (1, 2))
+    one, two = (searched(x, y, fold, threads=n) for n in (1, 2))
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-def test_test_years_never_enter_the_search(tmp_path, data):
+def test_weights_are_of_the_samples_that_a_fit_learns_from(data):
+    """Fold 0 holds half of the stations: in the fit without it the other half weighs as much."""
+    x, y, _ = data
+    fold = np.r_[np.repeat([0, 1], 10), np.ones(70, int), np.zeros(30, int)]
+    options = {**GRID, "max_depth": [None], "min_samples_leaf": [1]}
+    square = np.empty(120)
+    for k, few, many in ((0, 10, 70), (1, 10, 30)):
+        learn = fold != k
+        weight = np.where(SOURCE[learn] == "insitu", 1 / few, 1 / many) * learn.sum() / 2
+        forest = RandomForestRegressor(8, random_state=5).fit(x[learn], y[learn], weight)
+        square[~learn] = (forest.predict(x[~learn]) - y[~learn]) ** 2
+    found = searched(x, y, fold, options, weights="sources")
+    assert found.loc[0, "rmse"] == pytest.approx(np.sqrt(square.mean()), rel=1e-12)
+
+
+@pytest.mark.parametrize("design", ["random_cv", "leave_location_out", "knndm"])
+def test_test_years_never_enter_the_search(tmp_path, data, design):
     x, y, fold = data
-    table = pd.DataFrame(x, columns=list("abc")).assign(target=y, sample=range(120))
-    folds = pd.DataFrame({"sample": range(120), "split": "train", "random_cv": fold})
+    table = pd.DataFrame(x, columns=list("abc")).assign(target=y, sample=range(120), source=SOURCE)
+    folds = pd.DataFrame({"sample": range(120), "split": "train", design: fold})
     folds.loc[100:, "split"] = "test"
     found = []
     for spoiled in (False, True):
@@ -81,7 +104,8 @@ def test_test_years_never_enter_the_search(tmp_path, data):
             search_file=tmp_path / "search.csv",
             predictors=list("abc"),
             grid=json.dumps(GRID),
-            design="random_cv",
+            design=design,
+            weights="equal",
             seed=1,
             threads=1,
         )

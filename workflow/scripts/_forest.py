@@ -30,6 +30,33 @@ def predict(model: RandomForestRegressor, rows: np.ndarray) -> np.ndarray:
     return model.predict(rows)
 
 
+def learnable(table: pd.DataFrame, predictors: list[str], path: str) -> np.ndarray:
+    """Return the predictors of `table`, (samples, predictors) float32; refuse an empty one.
+
+    `path`: the file of the samples, for the message.
+    """
+    empty = [name for name in predictors if table[name].isna().all()]
+    if empty:
+        raise UserError(
+            f"{path}: expected values of every predictor, found none of {', '.join(empty)} in "
+            f"{len(table)} rows. See the log of the rule that makes it, or leave it out of the "
+            "predictors."
+        )
+    return table[predictors].to_numpy("float32")
+
+
+def source_weights(source: np.ndarray, weights: str) -> np.ndarray | None:
+    """Return a weight for each sample, mean 1, or None where all weigh the same.
+
+    `equal`: every sample counts the same. `sources`: every source counts the same in total,
+    however many rows it has. scikit-learn draws the samples of a tree in proportion to them.
+    """
+    _, number, count = np.unique(source, return_inverse=True, return_counts=True)
+    if weights == "equal" or len(count) == 1:
+        return None
+    return len(source) / (len(count) * count[number])
+
+
 def best(search: str) -> dict:
     """Return the options of the row with rank 1 in search.csv."""
     row = pd.read_csv(search).query("rank == 1").iloc[0]

@@ -2,57 +2,89 @@
 
 train and temporal are the paper's: the forest of the training years on its own rows and on the
 test years, at the same places. random_cv leaves out random rows, leave_location_out whole
-places, leave_location_time_out whole places in the test years with training years only: the
-three differ in what they keep from the forest, not in the forest.
+places, leave_location_time_out whole places in the test years with training years only, knndm
+the same with places left out as far from the others as the map is (Linnenbrink et al. 2024,
+doi:10.5194/gmd-17-5897-2024): they differ in what they keep from the forest, not in the forest.
+
+lower and upper are quantiles of each fold's own forest. They know the places that it learned
+from, so `calibrate_intervals` asks how often they hold at others.
 """
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from _forest import best, forest, predict
-from _log import log, log_to
+from _forest import best, forest, learnable, source_weights
+from _log import UserError, log, log_to
+from _quantiles import leaf_values, spread
 from _table import write_table
+
+# Designs that judge places in test years from other places in training years: their folds.
+NEW_PLACES = {"leave_location_time_out": "leave_location_out", "knndm": "knndm"}
 
 
 def designs(table: pd.DataFrame) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Return (protocol, rows to learn from, rows to predict) of every fit, as boolean masks.
 
-    No place is on both sides of a leave-location design; that is asserted here.
+    No place is on both sides of a design that leaves places out; that is asserted here.
     """
     train, test = (table["split"] == part for part in ("train", "test"))
     fits = [("train", train, train), ("temporal", train, test)]
-    for k in np.unique(table["random_cv"]):
-        fits.append(("random_cv", table["random_cv"] != k, table["random_cv"] == k))
-    for k in np.unique(table["leave_location_out"]):
-        out = table["leave_location_out"] == k
-        fits.append(("leave_location_out", ~out, out))
-        if (out & test).any() and (~out & train).any():
-            fits.append(("leave_location_time_out", ~out & train, out & test))
+    for protocol in ("random_cv", "leave_location_out"):
+        fold = table[protocol]
+        fits += [(protocol, fold != k, fold == k) for k in np.unique(fold)]
+    for protocol, column in NEW_PLACES.items():
+        fold = table[column]
+        pairs = [((fold != k) & train, (fold == k) & test) for k in np.unique(fold)]
+        pairs = [(learn, judge) for learn, judge in pairs if learn.any() and judge.any()]
+        if not pairs:
+            raise UserError(
+                f"folds: expected a fold of {column} with rows in the test years and training "
+                f"rows in other folds, found none in {fold.nunique()} folds. Change split.test "
+                "or model.folds."
+            )
+        fits += [(protocol, *pair) for pair in pairs]
     for protocol, learn, judge in fits:
-        if protocol.startswith("leave_location"):
+        if protocol == "leave_location_out" or protocol in NEW_PLACES:
             shared = set(table["group"][learn]) & set(table["group"][judge])
             assert not shared, f"{protocol}: places on both sides: {shared}"
     return [(protocol, learn.to_numpy(), judge.to_numpy()) for protocol, learn, judge in fits]
 
 
-def predicted(x, y, learn, judge, options: dict, seed: int) -> np.ndarray:
-    """Return predictions for the rows of `judge` by a forest that learned from `learn`."""
-    return predict(forest(options, seed).fit(x[learn], y[learn]), x[judge])
+def predicted(x, y, learn, judge, source, options, weights, quantiles, seed):
+    """Return prediction, lower and upper, (rows of `judge`, 3), by a forest fitted to `learn`."""
+    weight = source_weights(source[learn], weights)
+    model = forest(options, seed).fit(x[learn], y[learn], sample_weight=weight)
+    leaves = leaf_values(model, x[learn], y[learn], seed)
+    return np.column_stack(spread(model, leaves, x[judge], quantiles))
 
 
-def main(samples, folds, search, predictions, predictors, seed, threads) -> None:
+def main(
+    samples,
+    folds,
+    search,
+    predictions,
+    predictors,
+    weights,
+    level,
+    seed,
+    threads,
+) -> None:
     table = pd.read_parquet(samples).merge(pd.read_parquet(folds), on="sample", validate="1:1")
-    x, y = table[predictors].to_numpy("float32"), table["target"].to_numpy("float64")
-    options = best(search)
+    x, y = learnable(table, predictors, samples), table["target"].to_numpy("float64")
+    source, options = table["source"].to_numpy(), best(search)
+    quantiles = [(1 - level) / 2, (1 + level) / 2]
     fits = designs(table)
-    log.info("%d fits with %s", len(fits), options)
+    log.info("%d fits with %s; weights: %s", len(fits), options, weights)
     found = Parallel(n_jobs=threads)(
-        delayed(predicted)(x, y, learn, judge, options, seed) for _, learn, judge in fits
+        delayed(predicted)(x, y, learn, judge, source, options, weights, quantiles, seed)
+        for _, learn, judge in fits
     )
     kept = ["sample", "source", "site", "group", "month", "x", "y", "target"]
     parts = [
-        table.loc[judge, kept].assign(protocol=protocol, prediction=values)
+        table.loc[judge, kept].assign(
+            protocol=protocol, prediction=values[:, 0], lower=values[:, 1], upper=values[:, 2]
+        )
         for (protocol, _, judge), values in zip(fits, found, strict=True)
     ]
     result = pd.concat(parts).sort_values(["protocol", "sample"], ignore_index=True)
@@ -69,6 +101,8 @@ if __name__ == "__main__":
         search=snakemake.input.search,
         predictions=snakemake.output.predictions,
         predictors=snakemake.params.predictors,
+        weights=snakemake.params.weights,
+        level=snakemake.params.level,
         seed=snakemake.params.seed,
         threads=snakemake.threads,
     )

@@ -1,7 +1,8 @@
 """Search the grid of forest options by cross-validation on the training years only (S19, U23).
 
-The folds are the ones the config names: whole places left out (default, U21), or random
-samples as in the paper, which always favour the deepest trees.
+The folds are the ones the config names: whole places left out (default, U21), places left out
+as far from the others as the map is (knndm), or random samples as in the paper, which always
+favour the deepest trees.
 """
 
 import json
@@ -12,27 +13,34 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.model_selection import ParameterGrid
 
-from _forest import OPTIONS, forest, predict
+from _forest import OPTIONS, forest, learnable, predict, source_weights
 from _log import log, log_to
 from _table import write_table
 
 
-def out_of_fold(options: dict, x, y, fold, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def out_of_fold(
+    options: dict, x, y, fold, k: int, source, weights: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of fold `k` and their predictions by a forest that never saw them."""
-    left_out = fold == k
-    model = forest(options, seed).fit(x[~left_out], y[~left_out])
-    return np.flatnonzero(left_out), predict(model, x[left_out])
+    learn = fold != k
+    weight = source_weights(source[learn], weights)
+    model = forest(options, seed).fit(x[learn], y[learn], sample_weight=weight)
+    return np.flatnonzero(~learn), predict(model, x[~learn])
 
 
-def search(x, y, fold, grid: dict, seed: int, threads: int) -> pd.DataFrame:
+def search(x, y, fold, source, grid: dict, weights: str, seed: int, threads: int) -> pd.DataFrame:
     """Return one row per combination: rank, pooled out-of-fold RMSE, its SD over folds, options.
 
-    x: (samples, predictors); y: (samples,); fold: (samples,) integers.
+    x: (samples, predictors); y: (samples,); fold: (samples,) integers; source: (samples,) names.
+    Weights enter the fits only: every prediction counts the same in the RMSE.
     """
     combinations = list(ParameterGrid(grid))
     folds = np.unique(fold)
     jobs = [(number, k) for number in range(len(combinations)) for k in folds]
-    tasks = (delayed(out_of_fold)(combinations[number], x, y, fold, k, seed) for number, k in jobs)
+    tasks = (
+        delayed(out_of_fold)(combinations[number], x, y, fold, k, source, weights, seed)
+        for number, k in jobs
+    )
     predicted = np.full((len(combinations), len(y)), np.nan)
     started, spoken = time.monotonic(), 0.0
     for done, (rows, values) in enumerate(
@@ -54,14 +62,16 @@ def search(x, y, fold, grid: dict, seed: int, threads: int) -> pd.DataFrame:
     return table
 
 
-def main(samples, folds, search_file, predictors, grid, design, seed, threads) -> None:
+def main(samples, folds, search_file, predictors, grid, design, weights, seed, threads) -> None:
     table = pd.read_parquet(samples).merge(pd.read_parquet(folds), on="sample", validate="1:1")
     training = table[table["split"] == "train"]
     result = search(
-        training[predictors].to_numpy("float32"),
+        learnable(training, predictors, samples),
         training["target"].to_numpy("float64"),
         training[design].to_numpy(),
+        training["source"].to_numpy(),
         json.loads(grid),
+        weights,
         seed,
         threads,
     )
@@ -78,6 +88,7 @@ if __name__ == "__main__":
         predictors=snakemake.params.predictors,
         grid=snakemake.params.grid,
         design=snakemake.params.design,
+        weights=snakemake.params.weights,
         seed=snakemake.params.seed,
         threads=snakemake.threads,
     )
