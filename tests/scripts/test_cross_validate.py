@@ -4,7 +4,7 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 
 from _log import UserError
-from cross_validate import designs, main
+from cross_validate import fits_of, main
 from split_samples import split
 
 
@@ -24,7 +24,7 @@ def make(tmp_path):
     table = pd.DataFrame(rows, columns=["group", "month", "target", "key"])
     table = table.assign(sample=range(len(table)), source="smci", site=table["group"], x=0.0, y=0.0)
     table.to_parquet(tmp_path / "samples.parquet")
-    folds = split(table, ["2016", "2017"], 5, 1)
+    folds, *_ = split(table, area, ["2016", "2017"], 5, 1)
     # Folds of whole places, of another shape than those of leave_location_out.
     folds["knndm"] = table["group"].str[1:].astype(int) // 10
     folds.to_parquet(tmp_path / "folds.parquet")
@@ -81,32 +81,6 @@ def test_the_same_bytes_with_one_thread_and_two(study):
     assert one == two
 
 
-def test_what_each_design_learns_from_by_hand():
-    """Two places, a and b, each with a training row (0, 2) and a test row (1, 3)."""
-    table = pd.DataFrame(
-        {
-            "split": ["train", "test", "train", "test"],
-            "random_cv": [0, 0, 1, 1],
-            "leave_location_out": [0, 0, 1, 1],
-            "knndm": [4, 4, 2, 2],
-            "group": ["a", "a", "b", "b"],
-        }
-    )
-    found = [(p, *(np.flatnonzero(m).tolist() for m in masks)) for p, *masks in designs(table)]
-    assert sorted(found) == [
-        ("knndm", [0], [3]),
-        ("knndm", [2], [1]),
-        ("leave_location_out", [0, 1], [2, 3]),
-        ("leave_location_out", [2, 3], [0, 1]),
-        ("leave_location_time_out", [0], [3]),
-        ("leave_location_time_out", [2], [1]),
-        ("random_cv", [0, 1], [2, 3]),
-        ("random_cv", [2, 3], [0, 1]),
-        ("temporal", [0, 2], [1, 3]),
-        ("train", [0, 2], [0, 2]),
-    ]
-
-
 def places(**changed):
     """Places a, b and c; c has no row in the test years."""
     table = {
@@ -120,26 +94,12 @@ def places(**changed):
 
 
 @pytest.mark.parametrize("design", ["leave_location_out", "knndm"])
-def test_a_place_on_both_sides_is_never_let_through(design):
-    with pytest.raises(AssertionError, match=r"places on both sides: \{'b'\}"):
-        designs(places(**{design: [0, 0, 1, 0, 1]}))
-
-
-def test_a_fold_without_rows_to_judge_is_passed_over():
-    found = [(p, *(np.flatnonzero(m).tolist() for m in masks)) for p, *masks in designs(places())]
-    assert [fit for fit in found if fit[0] == "knndm"] == [
-        ("knndm", [2, 4], [1]),
-        ("knndm", [0, 4], [3]),
-    ]
-
-
-@pytest.mark.parametrize("design", ["leave_location_out", "knndm"])
 def test_a_design_without_any_prediction_is_refused(design):
     """All training rows in the one fold that has test rows."""
     table = places(split=["train", "test", "train", "test", "train"])
     table[design] = 0
     with pytest.raises(UserError, match=rf"fold of {design} .* none in 1 folds.*model\.folds"):
-        designs(table)
+        fits_of(table)
 
 
 def test_bounds_are_narrow_at_places_seen_and_miss_places_unseen(plain):

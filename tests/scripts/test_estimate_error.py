@@ -103,7 +103,7 @@ def run(folder, left_out, at, **changes):
     pd.DataFrame({"sample": rows["sample"].to_numpy(), "P": beside.to_numpy()}).to_parquet(
         folder / "products.parquet"
     )
-    pd.DataFrame({"shift": [0.5, 0.01], "used": [0, 1]}).to_csv(folder / "intervals.csv")
+    pd.DataFrame({"shift": [0.5, 0.01], "applied": [False, True]}).to_csv(folder / "intervals.csv")
     given = dict(
         predictions=folder / "predictions.parquet",
         products=folder / "products.parquet",

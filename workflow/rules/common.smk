@@ -67,11 +67,20 @@ SEASON = [f"{month:02d}" for month in config["months"]]
 YEARS = [str(year) for year in config["years"]]
 MONTHS = list(TABLE["maps"]) if TABLE else [f"{y}-{m}" for y, m in pairs(YEARS, SEASON)]
 TEST = [str(prefix) for prefix in config["split"]["test"]]
+TEST_MONTHS = [month for month in MONTHS if month.startswith(tuple(TEST))]
 TRAIN_MONTHS = [month for month in MONTHS if not month.startswith(tuple(TEST))]
 TRAIN_YEARS = sorted({month[:4] for month in TRAIN_MONTHS})
 YEAR = str(config["report"]["year"])
 PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
+# What carries the same information is also ranked together (D2).
+GROUPS = [
+    ["sand", "silt", "clay", "AWC"],
+    ["slope", "aspect", "northness", "eastness"],
+    ["NDVI", "ET"],
+    ["LST", "albedo"],
+]
+RESIDUALS = config["maps"]["residuals"]
 SCREEN = ["LST", "albedo"]  # what the screen of the samples and maps reads (S17)
 
 AREA = dict(
@@ -202,7 +211,15 @@ def targets():
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
     if SIMULATED:
         made += ["results/score/score.csv"]
-    return made + expand("results/maps/monthly/{month}.tif", month=MONTHS)
+    made += expand(
+        "results/model/{table}.csv",
+        table=["bars", "sites", "importance", "intervals", "errors"],
+    )
+    return made + expand(
+        "results/maps/{kind}/{month}.tif",
+        kind=["monthly", "lower", "upper", "di"],
+        month=MONTHS,
+    )
 
 
 wildcard_constraints:

@@ -83,3 +83,41 @@ else:
             lib=lib("_table"),
         script:
             "../scripts/join_samples.py"
+
+    rule sample_products:
+        input:
+            samples="results/features/samples.parquet",
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+        output:
+            products="results/features/products.parquet",
+        log:
+            "logs/sample_products.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            lib=lib("_raster", "_table"),
+        script:
+            "../scripts/sample_products.py"
+
+
+rule sample_area:
+    input:
+        rasters=predictor_rasters(MONTHS, PREDICTORS),
+        grid=[] if TABLE else rules.define_grid.output.grid,
+    output:
+        area="results/features/area.parquet",
+    log:
+        "logs/sample_area.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        months=MONTHS,
+        predictors=PREDICTORS,
+        points=config["samples"]["area_points"],
+        seed=config["model"]["seed"],
+        lib=lib("_raster", "_samples", "_table"),
+    script:
+        "../scripts/sample_area.py"

@@ -2,16 +2,18 @@
 # loading the forest costs more than a month of a small study.
 for year in sorted({month[:4] for month in MONTHS}):
     MONTHS_OF_YEAR = [month for month in MONTHS if month.startswith(year)]
+    HELD_OUT = [month for month in MONTHS_OF_YEAR if month.startswith(tuple(TEST))]
 
     rule:
         name:
             f"predict_maps_{year}"
         input:
-            forest=rules.train_forest.output.forest,
+            forest="results/model/forest.skops",
+            leaves="results/model/leaves.npz",
             rasters=predictor_rasters(MONTHS_OF_YEAR),
             grid=[] if TABLE else rules.define_grid.output.grid,
         output:
-            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS_OF_YEAR),
+            maps=expand("results/maps/forest/{month}.tif", month=MONTHS_OF_YEAR),
         log:
             f"logs/predict_maps/{year}.log",
         conda:
@@ -21,8 +23,93 @@ for year in sorted({month[:4] for month in MONTHS}):
             screen=config["maps"]["screen"] and not TABLE,
             min_lst=config["samples"]["min_lst"],
             max_albedo=config["samples"]["max_albedo"],
+            level=config["model"]["level"],
             unit=config["unit"],
             note="simulated" if SIMULATED else "",
-            lib=lib("_forest", "_raster"),
+            lib=lib("_forest", "_layers", "_quantiles", "_raster"),
         script:
             "../scripts/predict_maps.py"
+
+    rule:
+        name:
+            f"finish_maps_{year}"
+        input:
+            forest=expand("results/maps/forest/{month}.tif", month=MONTHS_OF_YEAR),
+            residual="results/maps/residual.tif" if RESIDUALS else [],
+            smci=(
+                []
+                if TABLE
+                else expand("results/interim/smci/{month}.tif", month=MONTHS_OF_YEAR)
+            ),
+            correction=rules.estimate_error.output.correction,
+            grid=[] if TABLE else rules.define_grid.output.grid,
+            lonlat=[] if TABLE else rules.define_grid.output.lonlat,
+        output:
+            monthly=expand("results/maps/monthly/{month}.tif", month=MONTHS_OF_YEAR),
+            lower=expand("results/maps/lower/{month}.tif", month=MONTHS_OF_YEAR),
+            upper=expand("results/maps/upper/{month}.tif", month=MONTHS_OF_YEAR),
+            target=f"results/maps/target/{year}.csv",
+        log:
+            f"logs/finish_maps/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS_OF_YEAR,
+            unit=config["unit"],
+            note="simulated" if SIMULATED else "",
+            lib=lib("_conserve", "_correction", "_metrics", "_raster", "_table"),
+        script:
+            "../scripts/finish_maps.py"
+
+    rule:
+        name:
+            f"map_applicability_{year}"
+        input:
+            rows=rules.measure_applicability.output.rows,
+            parameters=rules.measure_applicability.output.parameters,
+            error_by_di=rules.measure_applicability.output.error_by_di,
+            rasters=predictor_rasters(MONTHS_OF_YEAR),
+            grid=[] if TABLE else rules.define_grid.output.grid,
+        output:
+            maps=expand("results/maps/di/{month}.tif", month=MONTHS_OF_YEAR),
+            table=f"results/maps/applicability/{year}.csv",
+        log:
+            f"logs/map_applicability/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS_OF_YEAR,
+            unit=config["unit"],
+            note="simulated" if SIMULATED else "",
+            lib=lib("_applicability", "_layers", "_raster", "_table"),
+        script:
+            "../scripts/map_applicability.py"
+
+    # The baseline is mapped only where a truth can judge it, and only in the test months.
+    if SIMULATED and "_paper" in STUDIES and HELD_OUT:
+
+        rule:
+            name:
+                f"predict_maps_paper_{year}"
+            input:
+                forest="results/model/forest_paper.skops",
+                leaves=[],
+                rasters=predictor_rasters(HELD_OUT, STUDIES["_paper"]["predictors"]),
+                grid=rules.define_grid.output.grid,
+            output:
+                maps=expand("results/maps/paper/{month}.tif", month=HELD_OUT),
+            log:
+                f"logs/predict_maps/paper_{year}.log",
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                months=HELD_OUT,
+                screen=config["maps"]["screen"],
+                min_lst=config["samples"]["min_lst"],
+                max_albedo=config["samples"]["max_albedo"],
+                level=config["model"]["level"],
+                unit=config["unit"],
+                note="simulated",
+                lib=lib("_forest", "_layers", "_quantiles", "_raster"),
+            script:
+                "../scripts/predict_maps.py"

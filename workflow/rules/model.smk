@@ -1,38 +1,43 @@
-# model: split, tune, train, validate. No rule here opens a raster.
+# model: split, tune, train, validate, and say where the forest may be trusted. No rule here opens
+# a raster. `variant` is empty for the study and `_paper` for its baseline.
 rule split_samples:
     input:
-        samples="results/features/samples.parquet",
+        samples=samples_of,
+        area=rules.sample_area.output.area,
     output:
-        folds="results/model/folds.parquet",
+        folds="results/model/folds{variant}.parquet",
+        designs="results/model/designs{variant}.csv",
+        distances="results/model/distances{variant}.csv",
     log:
-        "logs/split_samples.log",
+        "logs/split_samples{variant}.log",
     conda:
         "../../envs/soilmoisture.yaml"
     params:
         test=TEST,
-        folds=config["model"]["folds"],
-        seed=config["model"]["seed"],
-        lib=lib("_table"),
+        folds=of_study("model", "folds"),
+        seed=of_study("model", "seed"),
+        lib=lib("_folds", "_table"),
     script:
         "../scripts/split_samples.py"
 
 
 rule tune_forest:
     input:
-        samples="results/features/samples.parquet",
+        samples=samples_of,
         folds=rules.split_samples.output.folds,
     output:
-        search="results/model/search.csv",
+        search="results/model/search{variant}.csv",
     log:
-        "logs/tune_forest.log",
+        "logs/tune_forest{variant}.log",
     conda:
         "../../envs/soilmoisture.yaml"
     threads: 8
     params:
-        predictors=PREDICTORS,
-        grid=json.dumps(config["model"]["search"], sort_keys=True),
-        design=config["model"]["search_design"],
-        seed=config["model"]["seed"],
+        predictors=learned,
+        grid=of_study("model", "search"),
+        design=of_study("model", "search_design"),
+        weights=of_study("model", "weights"),
+        seed=of_study("model", "seed"),
         lib=lib("_forest", "_table"),
     script:
         "../scripts/tune_forest.py"
@@ -40,40 +45,44 @@ rule tune_forest:
 
 rule train_forest:
     input:
-        samples="results/features/samples.parquet",
+        samples=samples_of,
         folds=rules.split_samples.output.folds,
         search=rules.tune_forest.output.search,
     output:
-        forest="results/model/forest.skops",
+        forest="results/model/forest{variant}.skops",
+        leaves="results/model/leaves{variant}.npz",
     log:
-        "logs/train_forest.log",
+        "logs/train_forest{variant}.log",
     conda:
         "../../envs/soilmoisture.yaml"
     threads: 8
     params:
-        predictors=PREDICTORS,
-        seed=config["model"]["seed"],
-        lib=lib("_forest"),
+        predictors=learned,
+        weights=of_study("model", "weights"),
+        seed=of_study("model", "seed"),
+        lib=lib("_forest", "_quantiles"),
     script:
         "../scripts/train_forest.py"
 
 
 rule cross_validate:
     input:
-        samples="results/features/samples.parquet",
+        samples=samples_of,
         folds=rules.split_samples.output.folds,
         search=rules.tune_forest.output.search,
     output:
-        predictions="results/model/predictions.parquet",
+        predictions="results/model/predictions{variant}.parquet",
     log:
-        "logs/cross_validate.log",
+        "logs/cross_validate{variant}.log",
     conda:
         "../../envs/soilmoisture.yaml"
     threads: 8
     params:
-        predictors=PREDICTORS,
-        seed=config["model"]["seed"],
-        lib=lib("_forest", "_table"),
+        predictors=learned,
+        weights=of_study("model", "weights"),
+        level=of_study("model", "level"),
+        seed=of_study("model", "seed"),
+        lib=lib("_designs", "_forest", "_quantiles", "_table"),
     script:
         "../scripts/cross_validate.py"
 
@@ -82,33 +91,147 @@ rule score_predictions:
     input:
         predictions=rules.cross_validate.output.predictions,
     output:
-        metrics="results/model/metrics.csv",
+        metrics="results/model/metrics{variant}.csv",
     log:
-        "logs/score_predictions.log",
+        "logs/score_predictions{variant}.log",
     conda:
         "../../envs/soilmoisture.yaml"
     params:
-        bootstrap=config["model"]["bootstrap"],
-        seed=config["model"]["seed"],
-        lib=lib("_metrics", "_table"),
+        bootstrap=of_study("model", "bootstrap"),
+        seed=of_study("model", "seed"),
+        lib=lib("_metrics", "_scores", "_table"),
     script:
         "../scripts/score_predictions.py"
+
+
+rule score_bars:
+    input:
+        samples="results/features/samples.parquet",
+        folds="results/model/folds.parquet",
+        search="results/model/search.csv",
+        products=[] if TABLE else "results/features/products.parquet",
+        baseline=(
+            "results/model/predictions_paper.parquet" if "_paper" in STUDIES else []
+        ),
+    output:
+        bars="results/model/bars.csv",
+    log:
+        "logs/score_bars.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    threads: 8
+    params:
+        bootstrap=config["model"]["bootstrap"],
+        seed=config["model"]["seed"],
+        lib=lib("_designs", "_forest", "_metrics", "_scores", "_table"),
+    script:
+        "../scripts/score_bars.py"
+
+
+rule score_sites:
+    input:
+        predictions="results/model/predictions.parquet",
+        products=[] if TABLE else "results/features/products.parquet",
+    output:
+        sites="results/model/sites.csv",
+    log:
+        "logs/score_sites.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        sites=config["report"]["sites"],
+        months=config["report"]["site_months"],
+        lib=lib("_metrics", "_table"),
+    script:
+        "../scripts/score_sites.py"
 
 
 rule rank_predictors:
     input:
         samples="results/features/samples.parquet",
-        folds=rules.split_samples.output.folds,
-        forest=rules.train_forest.output.forest,
+        folds="results/model/folds.parquet",
+        search="results/model/search.csv",
     output:
         importance="results/model/importance.csv",
     log:
         "logs/rank_predictors.log",
     conda:
         "../../envs/soilmoisture.yaml"
+    threads: 8
     params:
+        predictors=PREDICTORS,
+        groups=GROUPS,
         repeats=config["model"]["importance_repeats"],
+        drop_folds=3,
         seed=config["model"]["seed"],
         lib=lib("_forest", "_table"),
     script:
         "../scripts/rank_predictors.py"
+
+
+rule measure_applicability:
+    input:
+        samples="results/features/samples.parquet",
+        folds="results/model/folds.parquet",
+        importance=rules.rank_predictors.output.importance,
+        predictions="results/model/predictions.parquet",
+    output:
+        rows="results/model/applicability.parquet",
+        parameters="results/model/applicability.json",
+        error_by_di="results/model/error_by_di.csv",
+    log:
+        "logs/measure_applicability.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        predictors=PREDICTORS,
+        design=config["applicability"]["design"],
+        rows=config["applicability"]["rows"],
+        seed=config["model"]["seed"],
+        lib=lib("_applicability", "_table"),
+    script:
+        "../scripts/measure_applicability.py"
+
+
+rule calibrate_intervals:
+    input:
+        predictions="results/model/predictions.parquet",
+    output:
+        intervals="results/model/intervals.csv",
+    log:
+        "logs/calibrate_intervals.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        level=config["model"]["level"],
+        by="source",
+        bootstrap=config["model"]["bootstrap"],
+        seed=config["model"]["seed"],
+        lib=lib("_quantiles", "_table"),
+    script:
+        "../scripts/calibrate_intervals.py"
+
+
+rule estimate_error:
+    input:
+        predictions="results/model/predictions.parquet",
+        products=[] if TABLE else "results/features/products.parquet",
+        intervals=rules.calibrate_intervals.output.intervals,
+    output:
+        errors="results/model/errors.csv",
+        correction="results/model/correction.json",
+    log:
+        "logs/estimate_error.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        extremes=config["maps"]["extremes"],
+        conserve=config["maps"]["conserve"],
+        product="SMCI, bilinear",
+        station_error=config["insitu"]["error"],
+        level=config["model"]["level"],
+        bootstrap=config["model"]["bootstrap"],
+        seed=config["model"]["seed"],
+        lib=lib("_correction", "_table"),
+    script:
+        "../scripts/estimate_error.py"

@@ -4,8 +4,8 @@ NOTE = "simulated data" if SIMULATED else ""
 
 rule plot_scatter:
     input:
-        predictions=rules.cross_validate.output.predictions,
-        metrics=rules.score_predictions.output.metrics,
+        predictions="results/model/predictions.parquet",
+        metrics="results/model/metrics.csv",
     output:
         png="results/report/fig03_scatter.png",
         pdf="results/report/fig03_scatter.pdf",
@@ -192,12 +192,23 @@ if SIMULATED:
         input:
             truth=expand("resources/truth/{month}.tif", month=MONTHS),
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            lower=expand("results/maps/lower/{month}.tif", month=MONTHS),
+            upper=expand("results/maps/upper/{month}.tif", month=MONTHS),
+            di=expand("results/maps/di/{month}.tif", month=MONTHS),
+            applicability="results/model/applicability.json",
+            forest=expand("results/maps/forest/{month}.tif", month=MONTHS),
+            baseline=(
+                expand("results/maps/paper/{month}.tif", month=TEST_MONTHS)
+                if "_paper" in STUDIES
+                else []
+            ),
             smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
             smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
         output:
             score="results/score/score.csv",
+            trust="results/score/trust.csv",
         log:
             "logs/score_truth.log",
         conda:
@@ -213,8 +224,8 @@ if SIMULATED:
 rule build_page:
     input:
         figures=expand("results/report/{figure}.png", figure=figures()),
-        metrics=rules.score_predictions.output.metrics,
-        search=rules.tune_forest.output.search,
+        metrics="results/model/metrics.csv",
+        search="results/model/search.csv",
         score=rules.score_truth.output.score if SIMULATED else [],
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
@@ -237,7 +248,7 @@ rule build_page:
 
 rule summarise_run:
     input:
-        metrics=rules.score_predictions.output.metrics,
+        metrics="results/model/metrics.csv",
         score=rules.score_truth.output.score if SIMULATED else [],
     output:
         headline="results/report/headline.txt",

@@ -132,7 +132,7 @@ def truth_words(score: pd.DataFrame, unit: str) -> str:
     found = score[score["period"] == "all"].set_index(["product", "metric"])["value"]
     own, rival = (
         f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
-        for product in ("random forest", RIVAL)
+        for product in ("map", RIVAL)
     )
     return f"Against the simulated truth the maps are off by {own}, interpolated SMCI by {rival}."
 
@@ -173,7 +173,7 @@ def optimism(metrics: pd.DataFrame, score: pd.DataFrame) -> tuple[list[str], lis
 
     A negative difference of RMSE, or a positive one of R, is optimism.
     """
-    own = score[(score["product"] == "random forest") & (score["period"] == "all")]
+    own = score[(score["product"] == "map") & (score["period"] == "all")]
     true = own.set_index("metric")["value"]
     rows = []
     for protocol, words in DESIGNS.items():

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from _designs import designs
 from _forest import best, forest, learnable, source_weights
 from _log import UserError, log, log_to
 from _quantiles import leaf_values, spread
@@ -23,32 +24,18 @@ from _table import write_table
 NEW_PLACES = {"leave_location_time_out": "leave_location_out", "knndm": "knndm"}
 
 
-def designs(table: pd.DataFrame) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Return (protocol, rows to learn from, rows to predict) of every fit, as boolean masks.
-
-    No place is on both sides of a design that leaves places out; that is asserted here.
-    """
-    train, test = (table["split"] == part for part in ("train", "test"))
-    fits = [("train", train, train), ("temporal", train, test)]
-    for protocol in ("random_cv", "leave_location_out"):
-        fold = table[protocol]
-        fits += [(protocol, fold != k, fold == k) for k in np.unique(fold)]
+def fits_of(table: pd.DataFrame) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Return every fit of every design; refuse a design of new places that judges no row."""
+    fits = designs(table)
+    judged = {protocol for protocol, _, _ in fits}
     for protocol, column in NEW_PLACES.items():
-        fold = table[column]
-        pairs = [((fold != k) & train, (fold == k) & test) for k in np.unique(fold)]
-        pairs = [(learn, judge) for learn, judge in pairs if learn.any() and judge.any()]
-        if not pairs:
+        if protocol not in judged:
             raise UserError(
                 f"folds: expected a fold of {column} with rows in the test years and training "
-                f"rows in other folds, found none in {fold.nunique()} folds. Change split.test "
-                "or model.folds."
+                f"rows in other folds, found none in {table[column].nunique()} folds. Change "
+                "split.test or model.folds."
             )
-        fits += [(protocol, *pair) for pair in pairs]
-    for protocol, learn, judge in fits:
-        if protocol == "leave_location_out" or protocol in NEW_PLACES:
-            shared = set(table["group"][learn]) & set(table["group"][judge])
-            assert not shared, f"{protocol}: places on both sides: {shared}"
-    return [(protocol, learn.to_numpy(), judge.to_numpy()) for protocol, learn, judge in fits]
+    return fits
 
 
 def predicted(x, y, learn, judge, source, options, weights, quantiles, seed):
@@ -74,7 +61,7 @@ def main(
     x, y = learnable(table, predictors, samples), table["target"].to_numpy("float64")
     source, options = table["source"].to_numpy(), best(search)
     quantiles = [(1 - level) / 2, (1 + level) / 2]
-    fits = designs(table)
+    fits = fits_of(table)
     log.info("%d fits with %s; weights: %s", len(fits), options, weights)
     found = Parallel(n_jobs=threads)(
         delayed(predicted)(x, y, learn, judge, source, options, weights, quantiles, seed)

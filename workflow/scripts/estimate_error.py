@@ -161,7 +161,7 @@ def main(
     table, weighed, added = estimated(
         out.loc[of_target.index], stations, conserve, station_error, max(bootstrap, 2), seed
     )
-    shift = pd.read_csv(intervals).query("used == 1")["shift"].iloc[0]
+    shift = pd.read_csv(intervals).query("applied")["shift"].iloc[0]
     found = {
         "curve": curve,
         "conserve": weighed,
