@@ -79,7 +79,7 @@ def test_rule_script_and_log_have_one_name(name):
     loop = rf"{stem}(_[a-z0-9]+)?(_[a-z]+)?(_\d{{4}})?"
     assert re.fullmatch(loop, name), "rules made in a loop end in what they make, and the year"
     log = str(rule.log[0])
-    assert log == f"logs/{stem}.log" or log.startswith(f"logs/{stem}/")
+    assert re.fullmatch(rf"logs/{stem}(\{{variant\b.*\}})?\.log|logs/{stem}/.*", log)
 
 
 @pytest.mark.parametrize("name", JOBS)
