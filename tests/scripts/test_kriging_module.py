@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykrige.ok import OrdinaryKriging
+from pykrige.uk import UniversalKriging
 from scipy.optimize import curve_fit
 
-from _kriging import SHAPES, Variogram, dual, estimate, fit, lags
+from _kriging import SHAPES, Variogram, dual, estimate, fit, lags, leave_one_out, variance
 from conftest import SHARED
 
 # Fixture of R's gstat: stations, values, and four places.
@@ -21,6 +22,9 @@ STATIONS = np.array(
 )
 VALUES = np.array([85, 92, 110, 140, 131, 70, 78, 125, 150, 96], float)
 PLACES = np.array([(50, 50), (200, 100), (400, 200), (210, 290)], float)
+DRIFT = np.array([3.4, 2.9, 3.2, 3.4, 3.9, 3.0, 2.7, 2.9, 2.6, 3.9])[:, None]
+DRIFT_AT = np.array([3.5, 4.0, 3.0, 2.8])[:, None]
+GSTAT = Variogram("exponential", 50.0, 600.0, 300.0)  # gstat's scale of 100 is a range of 300
 
 
 def kriged(places, stations, values, variogram):
@@ -36,9 +40,64 @@ def kriged(places, stations, values, variogram):
     ],
 )
 def test_kriging_agrees_with_gstat(model, golden):
-    # gstat's exponential has scale 100, which is a practical range of 300.
     variogram = Variogram(model, 50.0, 600.0, 300.0)
     assert kriged(PLACES, STATIONS, VALUES, variogram)[:, 0] == pytest.approx(golden, abs=5e-9)
+
+
+def test_the_variance_agrees_with_gstat():
+    golden = [385.7196364, 461.5133978, 489.3346208, 401.4486709]
+    assert variance(PLACES, STATIONS, GSTAT) == pytest.approx(golden, abs=5e-8)
+
+
+def test_kriging_with_a_drift_agrees_with_gstat():
+    weights = dual(STATIONS, VALUES[:, None], GSTAT, DRIFT)
+    found = estimate(PLACES, STATIONS, weights, GSTAT, DRIFT_AT)[:, 0]
+    golden = [93.01345352, 111.91220599, 131.34374474, 94.26196611]
+    assert found == pytest.approx(golden, abs=5e-9)
+    golden = [410.7145741, 570.7309305, 496.6110902, 402.6961483]
+    assert variance(PLACES, STATIONS, GSTAT, DRIFT, DRIFT_AT) == pytest.approx(golden, abs=5e-8)
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_a_drift_and_its_variance_agree_with_pykrige(model):
+    random = np.random.default_rng(4)
+    stations, places = random.uniform(0, 1e5, (15, 2)), random.uniform(-1e4, 1.1e5, (50, 2))
+    height, height_at = random.uniform(2, 5, 15), random.uniform(2, 6, 50)
+    values = random.gamma(4, 20, 15)
+    reference, spread = UniversalKriging(
+        *stations.T,
+        values,
+        variogram_model=model,
+        variogram_parameters={"psill": 0.5, "range": 4e4, "nugget": 0.05},
+        drift_terms=["specified"],
+        specified_drift=[height],
+    ).execute("points", *places.T, specified_drift_arrays=[height_at])
+    curve = Variogram(model, 0.05, 0.5, 4e4)
+    weights = dual(stations, values[:, None], curve, height[:, None])
+    found = estimate(places, stations, weights, curve, height_at[:, None])[:, 0]
+    assert found == pytest.approx(np.asarray(reference), rel=1e-7)
+    found = variance(places, stations, curve, height[:, None], height_at[:, None])
+    assert found == pytest.approx(np.asarray(spread), rel=1e-7)
+
+
+@given(st.floats(-50, 50), st.floats(-20, 20), st.floats(0.2, 5), st.floats(-3, 3))
+@settings(max_examples=30, deadline=None)
+def test_a_line_of_the_drift_passes_through_in_any_unit(constant, slope, unit, origin):
+    values = np.stack([VALUES, VALUES + constant + slope * DRIFT[:, 0]], axis=1)
+    first = dual(STATIONS, values, GSTAT, DRIFT)
+    plain, added = estimate(PLACES, STATIONS, first, GSTAT, DRIFT_AT).T
+    assert added - plain == pytest.approx(constant + slope * DRIFT_AT[:, 0], abs=1e-8)
+    other = dual(STATIONS, values, GSTAT, unit * DRIFT + origin)
+    found = estimate(PLACES, STATIONS, other, GSTAT, unit * DRIFT_AT + origin)
+    assert found[:, 0] == pytest.approx(plain, abs=1e-7)
+
+
+def test_the_variance_is_nothing_at_a_station_and_nugget_sill_and_mean_far_away():
+    assert variance(STATIONS, STATIONS, GSTAT) == pytest.approx(np.zeros(10), abs=1e-9)
+    # Far from two stations that are far from each other: the sill, and half of it for the mean.
+    apart = np.array([(0, 0), (1e6, 0)], float)
+    found = variance(np.array([(0, 1e7)], float), apart, GSTAT)
+    assert found == pytest.approx([1.5 * 650], rel=1e-9)
 
 
 @pytest.mark.parametrize("model", SHAPES)
@@ -58,14 +117,15 @@ def test_kriging_agrees_with_pykrige(model):
     )
 
 
-def test_leave_one_out_error_agrees_with_gstat():
-    variogram = Variogram("exponential", 50.0, 600.0, 300.0)
-    errors = []
+def test_leave_one_out_agrees_with_gstat_and_with_leaving_each_out():
+    guess, spread = leave_one_out(STATIONS, VALUES, GSTAT)
     for left in range(len(STATIONS)):
         others = np.arange(len(STATIONS)) != left
-        guess = kriged(STATIONS[[left]], STATIONS[others], VALUES[others], variogram)
-        errors.append(guess[0, 0] - VALUES[left])
-    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(20.89887362, abs=5e-9)
+        alone = kriged(STATIONS[[left]], STATIONS[others], VALUES[others], GSTAT)
+        assert guess[left] == pytest.approx(alone[0, 0], rel=1e-10)
+        alone = variance(STATIONS[[left]], STATIONS[others], GSTAT)
+        assert spread[left] == pytest.approx(alone[0], rel=1e-10)
+    assert np.sqrt(np.mean((guess - VALUES) ** 2)) == pytest.approx(20.89887362, abs=5e-9)
 
 
 def test_weights_sum_to_one():
@@ -118,8 +178,11 @@ def test_one_station_gives_its_value_everywhere_and_a_dry_month_zeros():
 def test_points_are_kriged_in_chunks_as_at_once(monkeypatch):
     variogram = Variogram("spherical", 0.1, 1.0, 300.0)
     at_once = kriged(PLACES, STATIONS, VALUES, variogram)
-    monkeypatch.setattr("_kriging.CHUNK", 3)
-    assert kriged(PLACES, STATIONS, VALUES, variogram) == pytest.approx(at_once, rel=1e-14)
+    for limit, value in (("CHUNK", 3), ("PAIRS", 3 * len(STATIONS)), ("PAIRS", 1)):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"_kriging.{limit}", value)
+            found = kriged(PLACES, STATIONS, VALUES, variogram)
+        assert found == pytest.approx(at_once, rel=1e-14)
 
 
 def test_lags_pool_the_pairs_of_all_months_by_hand():

@@ -1,12 +1,17 @@
-"""Ordinary kriging with one variogram for all months (S11, U25).
+"""Ordinary kriging with one variogram for all months, and kriging with a drift (S11, U25).
 
 Kriging is written in its dual form: the estimate is a sum of semivariances to the gauges plus a
 constant, so the small system of the gauges is solved once a month and a cell costs one product.
 A factor on the variogram cancels: totals may be kriged with the variogram of relative totals.
+
+A drift is a column known at the gauges and everywhere else, such as elevation: the constant
+becomes a line of it that the gauges themselves decide (Hudson & Wackernagel 1994,
+doi:10.1002/joc.3370140107). Its unit and origin cancel; near 1 they keep the system well posed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +25,8 @@ SHAPES = {
     "exponential": lambda u: 1 - np.exp(-3 * u),
     "gaussian": lambda u: 1 - np.exp(-((1.75 * u) ** 2)),
 }
-CHUNK = 65536  # points at once: what bounds the memory of `estimate`
+CHUNK = 65536  # points at once, and
+PAIRS = 2**22  # pairs of a point and a station at once: what bounds the memory of `estimate`
 
 
 @dataclass(frozen=True)
@@ -100,32 +106,100 @@ def fit(table: np.ndarray, model: str) -> Variogram:
     return best[1]
 
 
-def dual(stations: np.ndarray, values: np.ndarray, variogram: Variogram) -> np.ndarray:
-    """Return the dual weights (n + 1, months): one a station, and the constant in the last row.
+def system(
+    stations: np.ndarray, variogram: Variogram, drift: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the kriging matrix: semivariances, bordered by ones and by the columns of `drift`."""
+    n = len(stations)
+    trend = np.column_stack([np.ones(n), *([] if drift is None else drift.T)])
+    matrix = np.zeros((n + trend.shape[1],) * 2)
+    matrix[:n, :n] = variogram(distances(stations, stations))
+    matrix[:n, n:], matrix[n:, :n] = trend, trend.T
+    return matrix
 
-    A station without a value in a month has weight 0 there and takes no part in its system.
+
+def dual(
+    stations: np.ndarray,
+    values: np.ndarray,
+    variogram: Variogram,
+    drift: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the dual weights (n + 1 + k, months): of stations, constant and k drift columns.
+
+    `values` is (n, months), `drift` (n, k). A station without a value in a month has weight 0
+    there and takes no part in its system.
     """
     n = len(stations)
-    system = np.ones((n + 1, n + 1))
-    system[:n, :n] = variogram(distances(stations, stations))
-    system[n, n] = 0.0
-    weights = np.zeros((n + 1, values.shape[1]))
+    matrix = system(stations, variogram, drift)
+    weights = np.zeros((len(matrix), values.shape[1]))
     for month, value in enumerate(values.T):
         there = np.flatnonzero(np.isfinite(value))
-        rows = np.append(there, n)
-        weights[rows, month] = np.linalg.solve(
-            system[np.ix_(rows, rows)], np.append(value[there], 0.0)
-        )
+        rows = np.append(there, np.arange(n, len(matrix)))
+        given = np.append(value[there], np.zeros(len(matrix) - n))
+        weights[rows, month] = np.linalg.solve(matrix[np.ix_(rows, rows)], given)
     return weights
 
 
+def parts(points: np.ndarray, stations: np.ndarray) -> Iterator[slice]:
+    """Yield slices of the points small enough to hold their semivariances to all stations."""
+    step = min(CHUNK, max(1, PAIRS // len(stations)))
+    for start in range(0, len(points), step):
+        yield slice(start, start + step)
+
+
 def estimate(
-    points: np.ndarray, stations: np.ndarray, weights: np.ndarray, variogram: Variogram
+    points: np.ndarray,
+    stations: np.ndarray,
+    weights: np.ndarray,
+    variogram: Variogram,
+    drift: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the kriged values (points, months) at `points` (m, 2) from `dual` weights."""
+    """Return the kriged values (points, months) at `points` (m, 2) from `dual` weights.
+
+    `drift` (m, k) are the drift columns at the points, where `dual` had them at the stations.
+    """
+    n = len(stations)
     kriged = np.empty((len(points), weights.shape[1]))
-    for start in range(0, len(points), CHUNK):
-        part = slice(start, start + CHUNK)
+    for part in parts(points, stations):
         near = variogram(distances(points[part], stations))
-        kriged[part] = near @ weights[:-1] + weights[-1]
+        kriged[part] = near @ weights[:n] + weights[n]
+        if drift is not None:
+            kriged[part] += drift[part] @ weights[n + 1 :]
     return kriged
+
+
+def variance(
+    points: np.ndarray,
+    stations: np.ndarray,
+    variogram: Variogram,
+    drift: np.ndarray | None = None,
+    drift_at: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the kriging variance (m,) at `points`, in the unit of the variogram.
+
+    `drift` (n, k) at the stations, `drift_at` (m, k) at the points. Here a factor on the variogram
+    does not cancel.
+    """
+    inverse = np.linalg.inv(system(stations, variogram, drift))
+    found = np.empty(len(points))
+    for part in parts(points, stations):
+        near = variogram(distances(points[part], stations))
+        known = [np.ones(len(near)), *([] if drift_at is None else drift_at[part].T)]
+        near = np.column_stack([near, *known])
+        found[part] = np.einsum("ij,jk,ik->i", near, inverse, near, optimize=True)
+    return found
+
+
+def leave_one_out(
+    stations: np.ndarray, values: np.ndarray, variogram: Variogram
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return prediction and kriging variance (n,) at each station from all the others.
+
+    `values` is (n,) without gaps. One inverse serves all stations (Dubrule 1983,
+    doi:10.1007/BF01033232): what a station lacks of its prediction is its dual weight over its
+    element of the inverse's diagonal.
+    """
+    n = len(stations)
+    inverse = np.linalg.inv(system(stations, variogram))
+    own = np.diag(inverse)[:n]
+    return values - inverse[:n, :n] @ values / own, -1 / own
