@@ -6,11 +6,13 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+from rasterio.transform import Affine
 
 import fit_variogram
 from _kriging import Variogram, dual, estimate
 from _log import UserError
-from fit_variogram import by_month, fitted, left_out, relative, scored
+from fit_variogram import beside_elevation, by_month, fitted, left_out, relative, scored
 
 CRS = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
 
@@ -110,14 +112,14 @@ def test_scores_by_hand():
     assert row["R"] == pytest.approx(3 / np.sqrt(2 * 6))
 
 
-def run(folder, table, months=None):
+def run(folder, table, months=None, **options):
     paths = []
     months = sorted(set(table["month"])) if months is None else months
     for year, part in table.groupby(table["month"].str[:4]):
         paths.append(str(folder / f"{year}.csv"))
         part.to_csv(paths[-1], index=False)
     out = [str(folder / name) for name in ("variogram.json", "scores.csv")]
-    fit_variogram.main(paths, *out, months, CRS, "spherical")
+    fit_variogram.main(paths, *out, months, CRS, "spherical", **options)
     return json.loads((folder / "variogram.json").read_text()), pd.read_csv(out[1])
 
 
@@ -169,3 +171,144 @@ def test_two_gauges_at_one_place_are_named(tmp_path):
     table.loc[table["station"] == "56073099999", ["lat", "lon"]] = [31.0, 100 + 1 / 9]
     with pytest.raises(UserError, match="found 56071099999 and 56073099999 at the same one"):
         run(tmp_path, table)
+
+
+# Other methods ------------------------------------------------------------------------------
+
+
+def climatology(folder, month, usual, **band):
+    """Write usual rain (a function of longitude, mm) around the gauges of `totals`."""
+    layer = np.repeat(usual(99.05 + 0.1 * np.arange(50))[None], 90, axis=0)
+    path = folder / f"usual_{month}.tif"
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype="float64",
+        count=1,
+        height=90,
+        width=50,
+        crs="EPSG:4326",
+        transform=Affine(0.1, 0, 99, 0, -0.1, 38),
+    ) as target:
+        target.write(layer, 1)
+    return str(path)
+
+
+def test_what_a_line_of_elevation_leaves_is_no_longer_tied_to_it():
+    random = np.random.default_rng(5)
+    elevation = random.uniform(2, 5, 8)
+    values = 50 + 20 * elevation[:, None] + random.normal(0, 5, (8, 3))
+    values[:5, 2] = np.nan  # three gauges cannot tell a line
+    rest = beside_elevation(values, elevation)
+    assert rest[:, :2].mean(axis=0) == pytest.approx([0, 0], abs=1e-12)
+    assert elevation @ rest[:, :2] == pytest.approx([0, 0], abs=1e-12)
+    assert np.isnan(rest[:, 2]).all()
+
+
+def test_rain_that_is_a_line_of_elevation_is_found_again_by_the_drift_only():
+    stations, _ = gauges(7, 1)
+    elevation = np.random.default_rng(6).uniform(2.5, 4.5, 7)
+    values = np.stack([10 + 30 * elevation, 200 - 40 * elevation], axis=1)
+    curve = Variogram("spherical", 0.05, 0.5, 3e5)
+    table = left_out(stations, values, curve, elevation=(curve, elevation))
+    drift = table["kriging with drift of elevation"]
+    assert drift.to_numpy() == pytest.approx(table["observed"].to_numpy(), abs=1e-8)
+    assert (table["ordinary kriging"] - table["observed"]).abs().max() > 5
+
+
+def test_rain_that_is_a_part_of_its_climatology_is_found_again_by_the_ratio_only():
+    stations, usual = gauges(7, 2)
+    curve = Variogram("spherical", 0.05, 0.5, 3e5)
+    table = left_out(stations, usual * [0.5, 1.4], curve, usual=(curve, usual))
+    ratio = table["kriging of ratio to climatology"]
+    assert ratio.to_numpy() == pytest.approx(table["observed"].to_numpy(), rel=1e-9)
+    assert (table["ordinary kriging"] - table["observed"]).abs().max() > 5
+
+
+def test_where_the_gauges_left_cannot_tell_a_line_the_drift_has_no_score():
+    stations, values = gauges(5, 2)
+    values[0, 1] = np.nan  # leaves four, and three when one of them is left out
+    curve = Variogram("spherical", 0.05, 0.5, 3e5)
+    height = np.array([2.0, 3, 4, 3, 2])
+    scores = scored(left_out(stations, values, curve, elevation=(curve, height)))
+    n = scores.set_index("method")["n"]
+    assert n["kriging with drift of elevation"] == 5
+    assert n["ordinary kriging"] == 9
+
+
+def with_elevation(n=6):
+    table = totals(n, ["2010-06", "2010-07", "2011-06"])
+    height = 3000 + 180.0 * table["station"].str[4].astype(int) ** 1.3
+    return table.assign(elevation=height)
+
+
+def test_every_method_that_can_be_tried_has_a_row_and_one_makes_the_variogram(tmp_path):
+    table = with_elevation()
+    files = [climatology(tmp_path, m, lambda lon: 80 + 5 * (lon - 100)) for m in ("06", "07")]
+    given = dict(climatology=files, season=["06", "07"])
+    found = {name: run(tmp_path, table, method=name, **given) for name in fit_variogram.NAMES}
+    methods = [
+        "ordinary kriging",
+        "inverse distance squared",
+        "mean of the gauges",
+        "kriging with drift of elevation",
+        "kriging of ratio to climatology",
+    ]
+    for _, scores in found.values():
+        assert scores["method"].tolist() == methods
+        assert scores.equals(found["kriging"][1])
+    assert found["kriging"][0] == run(tmp_path, table)[0]
+    curves = [str(result["lags"]) for result, _ in found.values()]
+    assert len(set(curves)) == 3
+
+
+def test_each_month_is_divided_by_its_own_climatology(tmp_path, caplog):
+    table = with_elevation()
+    lon = table["lon"].to_numpy()
+    june = (table["month"].str[-2:] == "06").to_numpy()
+    usual = {"06": lambda lon: 30 + 8 * (lon - 99), "07": lambda lon: 90 - 6 * (lon - 99)}
+    table["total"] = np.where(june, 1.5 * usual["06"](lon), 0.7 * usual["07"](lon))
+    files = [climatology(tmp_path, m, usual[m]) for m in ("06", "07")]
+    with caplog.at_level(logging.INFO):
+        result, scores = run(
+            tmp_path, table, method="climatology", climatology=files, season=["06", "07"]
+        )
+    row = scores.set_index("method").loc["kriging of ratio to climatology"]
+    assert row["RMSE"] == pytest.approx(0, abs=1e-6)
+    # Ratios that never differ: nothing is left for the variogram to describe.
+    assert all(lag["semivariance"] == pytest.approx(0, abs=1e-12) for lag in result["lags"])
+    assert "times the rain of the climatology" in caplog.text
+
+
+def test_a_climatology_in_another_unit_is_refused(tmp_path):
+    path = climatology(tmp_path, "06", lambda lon: np.full(lon.shape, 1000.0))
+    table = with_elevation().query("month.str.endswith('06')")
+    with pytest.raises(UserError, match=r"usual_06.tif: expected mm/month, found .* had 0\.1"):
+        run(tmp_path, table, climatology=[path], season=["06"])
+
+
+def test_a_climatology_that_does_not_reach_a_gauge_is_refused(tmp_path):
+    path = climatology(tmp_path, "06", lambda lon: np.where(lon > 101, 100.0, np.nan))
+    table = with_elevation().query("month.str.endswith('06')")
+    with pytest.raises(UserError, match=r"found no value at 56070099999, 56071099999, "):
+        run(tmp_path, table, climatology=[path], season=["06"])
+
+
+def test_a_drift_that_gauges_cannot_tell_is_refused(tmp_path):
+    flat = with_elevation().assign(elevation=3000.0)
+    with pytest.raises(UserError, match=r"2010.csv: expected 4 gauges .* 100 m apart, found none"):
+        run(tmp_path, flat, method="drift")
+    with pytest.raises(UserError, match=r"expected an elevation of every gauge, found none for"):
+        run(tmp_path, totals(), method="drift")
+
+
+def test_the_map_lends_its_elevation_to_a_gauge_without_one(tmp_path):
+    table = with_elevation()
+    table.loc[table["station"] == "56073099999", "elevation"] = np.nan
+    ground = climatology(tmp_path, "DEM", lambda lon: np.full(lon.shape, 3600.0))
+    with rasterio.open(ground, "r+") as source:
+        source.descriptions = ("DEM",)
+    assert len(run(tmp_path, table)[1]) == 3
+    _, scores = run(tmp_path, table, method="drift", static=ground)
+    assert scores["method"].iloc[-1] == "kriging with drift of elevation"

@@ -46,10 +46,10 @@ def study(tmp_path):
     return tmp_path, np.stack([x, y], 1), np.array(wet)
 
 
-def run(folder, months=("2010-06", "2010-07")):
+def run(folder, months=("2010-06", "2010-07"), **options):
     out = [str(folder / "pre" / f"{month}.tif") for month in months]
     names = ("totals.csv", "variogram.json", "grid.tif")
-    krige_rain.main(*(str(folder / name) for name in names), out)
+    krige_rain.main(*(str(folder / name) for name in names), out, **options)
     return out
 
 
@@ -118,3 +118,112 @@ def test_two_gauges_at_one_place_are_named(study):
 def test_same_inputs_give_the_same_bytes(study):
     first = Path(run(study[0])[0]).read_bytes()
     assert Path(run(study[0])[0]).read_bytes() == first
+
+
+# Other methods ------------------------------------------------------------------------------
+
+
+def elevated(folder, top=np.inf):
+    """Give cells and gauges elevations on one tilted plane; return those of the cells (m)."""
+    x, y = GRID.centres()
+    ground = 3000 + (x - 100000) / 20 + (3570000 - y) / 10
+    ground = np.where(ground < top, ground, np.nan)
+    with created(folder / "static.tif", GRID, {"sand": "%", "DEM": "m"}) as target:
+        target.write(np.zeros(GRID.shape, "float32"), 1)
+        target.write(ground.astype("float32"), 2)
+    table = pd.read_csv(folder / "totals.csv")
+    lon, lat = table["lon"].to_numpy(), table["lat"].to_numpy()
+    x, y = Transformer.from_crs("EPSG:4326", PROJ, always_xy=True).transform(lon, lat)
+    table["elevation"] = 3000 + (x - 100000) / 20 + (3570000 - y) / 10
+    table.to_csv(folder / "totals.csv", index=False)
+    return ground, table
+
+
+def usual(folder, name, scale=1.0):
+    """Write a climatology in degrees, a plane over the gauges; return it and its plane."""
+
+    def plane(lon, lat):
+        return scale * (60 + 90 * (lon - 102) + 40 * (lat - 33))
+
+    lon, lat = np.meshgrid(101.9 + 0.01 * np.arange(60), 33.9 - 0.01 * np.arange(60))
+    profile = dict(driver="GTiff", dtype="float64", count=1, height=60, width=60, crs="EPSG:4326")
+    corner = Affine(0.01, 0, 101.895, 0, -0.01, 33.905)
+    with rasterio.open(folder / name, "w", transform=corner, **profile) as target:
+        target.write(plane(lon, lat), 1)
+    return str(folder / name), plane
+
+
+def test_rain_that_is_a_line_of_elevation_follows_the_terrain(study, caplog):
+    folder, _, _ = study
+    ground, table = elevated(folder)
+    table["total"] = 0.02 * table["elevation"] + 5
+    table.to_csv(folder / "totals.csv", index=False)
+    with caplog.at_level(logging.INFO):
+        path, _ = run(folder, method="drift", static=str(folder / "static.tif"))
+    assert read(path)[:, :-1] == pytest.approx(0.02 * ground[:, :-1] + 5, rel=1e-5)
+    assert "0 of 580 cells lie above the highest or below the lowest gauge" in caplog.text
+
+
+def test_cells_beyond_the_gauges_elevations_are_counted(study, caplog):
+    folder, _, _ = study
+    _, table = elevated(folder)
+    static = folder / "static.tif"
+    with rasterio.open(static, "r+") as source:
+        layer = source.read(2)
+        layer[0, :3] = 9000
+        source.write(layer, 2)
+    with caplog.at_level(logging.INFO):
+        run(folder, method="drift", static=str(static))
+    assert "3 of 580 cells lie above" in caplog.text
+
+
+def test_cells_without_elevation_have_no_rain_and_are_counted(study, caplog):
+    folder, _, _ = study
+    ground, _ = elevated(folder, top=3300)
+    gone = np.isnan(ground[:, :-1])
+    assert 0 < gone.sum() < gone.size
+    with caplog.at_level(logging.WARNING):
+        path, _ = run(folder, method="drift", static=str(folder / "static.tif"))
+    assert (np.isnan(read(path)[:, :-1]) == gone).all()
+    assert f"{gone.sum()} of 580 cells have no rain" in caplog.text
+
+
+def test_rain_that_is_a_part_of_its_climatology_follows_it(study):
+    folder, _, _ = study
+    june, plane = usual(folder, "06.tif")
+    july, _ = usual(folder, "07.tif", 2.0)
+    table = pd.read_csv(folder / "totals.csv")
+    part = np.where(table["month"] == "2010-06", 0.5, 1.2 * 2)
+    table["total"] = part * plane(table["lon"], table["lat"])
+    table.to_csv(folder / "totals.csv", index=False)
+    first, second = run(folder, method="climatology", climatology=[june, july])
+    to_degrees = Transformer.from_crs(PROJ, "EPSG:4326", always_xy=True)
+    there = plane(*to_degrees.transform(*GRID.centres()))[:, :-1]
+    assert read(first)[:, :-1] == pytest.approx(0.5 * there, rel=1e-5)
+    assert read(second)[:, :-1] == pytest.approx(2.4 * there, rel=1e-5)
+
+
+def test_gauges_too_few_or_flat_for_a_drift_are_refused_before_anything_is_written(study):
+    folder, _, _ = study
+    _, table = elevated(folder)
+    table.loc[table["station"] == "gauge0", "total"] = np.nan
+    table.to_csv(folder / "totals.csv", index=False)
+    with pytest.raises(UserError, match=r"expected 4 gauges a month .* flatter in 2010-06\."):
+        run(folder, method="drift", static=str(folder / "static.tif"))
+    table["elevation"] = np.nan  # gauges 1 and 3 lie on the map and take its own
+    table.to_csv(folder / "totals.csv", index=False)
+    with pytest.raises(UserError, match=r"found none for gauge2, gauge4, which lie off"):
+        run(folder, method="drift", static=str(folder / "static.tif"))
+    assert not (folder / "pre" / "2010-06.tif").exists()
+
+
+def test_a_climatology_that_is_dry_at_a_gauge_or_misses_the_area_is_refused(study):
+    folder, _, _ = study
+    june, _ = usual(folder, "06.tif")
+    dry, _ = usual(folder, "07.tif", 0.001)
+    with pytest.raises(UserError, match=r"07.tif: expected at least 1 mm/month .* less than 1"):
+        run(folder, method="climatology", climatology=[june, dry])
+    elevated(folder, top=0)
+    with pytest.raises(UserError, match=r"static.tif: expected values in the study area, found"):
+        run(folder, method="drift", static=str(folder / "static.tif"))
+    assert not (folder / "pre" / "2010-06.tif").exists()
