@@ -93,6 +93,24 @@ if AREA["polygon"] and not Path(AREA["polygon"]).exists():
         f"{Path.cwd()} nor in {ROOT}. Correct the path; null maps the whole box."
     )
 GAUGES = [] if TABLE else stations(config["rain"]["gauges"])
+RAIN = config["rain"]["method"]
+CLIMATOLOGY = []
+if config["rain"]["climatology"] and not TABLE:
+    CLIMATOLOGY = [
+        _config.located(config["rain"]["climatology"].replace("{month}", month), ROOT)
+        for month in SEASON
+    ]
+    absent = [path for path in CLIMATOLOGY if not Path(path).exists()]
+    if absent:
+        raise WorkflowError(
+            "rain.climatology: expected a raster in mm/month for each month of the study, "
+            f"found no {', '.join(absent)} in {Path.cwd()} nor in {ROOT}. Correct the path; "
+            "{month} stands for 01 to 12."
+        )
+elif RAIN == "climatology" and not TABLE:
+    raise WorkflowError(
+        "rain.method: climatology needs rain.climatology, a path with {month} in it, found none."
+    )
 SITES = [] if TABLE else stations(config["insitu"]["sites"])
 TILES = [] if TABLE else _calendar.tiles(*config["area"]["box"])
 CELLS = [

@@ -197,6 +197,8 @@ if not TABLE:
     rule fit_variogram:
         input:
             totals=expand("results/interim/rain/{year}.csv", year=TRAIN_YEARS),
+            static=rules.stack_static.output.static if RAIN == "drift" else [],
+            climatology=CLIMATOLOGY,
         output:
             variogram="results/interim/variogram.json",
             scores="results/interim/rain_scores.csv",
@@ -208,7 +210,9 @@ if not TABLE:
             months=TRAIN_MONTHS,
             crs=config["grid"]["crs"],
             model=config["rain"]["model"],
-            lib=lib("_kriging", "_metrics", "_stations", "_table"),
+            method=RAIN,
+            season=SEASON,
+            lib=lib("_kriging", "_metrics", "_rain", "_raster", "_stations", "_table"),
         script:
             "../scripts/fit_variogram.py"
 
@@ -217,6 +221,8 @@ if not TABLE:
             totals=rules.average_rain.output.totals,
             variogram=rules.fit_variogram.output.variogram,
             grid=rules.define_grid.output.grid,
+            static=rules.stack_static.output.static if RAIN == "drift" else [],
+            climatology=CLIMATOLOGY if RAIN == "climatology" else [],
         output:
             rain=expand("results/interim/pre/{{year}}-{month}.tif", month=SEASON),
         log:
@@ -224,7 +230,8 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            lib=lib("_kriging", "_raster", "_stations"),
+            method=RAIN,
+            lib=lib("_kriging", "_rain", "_raster", "_stations"),
         script:
             "../scripts/krige_rain.py"
 

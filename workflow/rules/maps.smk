@@ -1,5 +1,29 @@
 # maps: the forest applied to every cell of every month. One job a year: starting Python and
 # loading the forest costs more than a month of a small study.
+if RESIDUALS:
+
+    rule map_residuals:
+        input:
+            residuals=rules.krige_residuals.output.residuals,
+            variogram=rules.krige_residuals.output.variogram,
+            grid=(
+                expand(TABLE["rasters"], month=MONTHS[0])[0]
+                if TABLE
+                else rules.define_grid.output.grid
+            ),
+        output:
+            residual="results/maps/residual.tif",
+        log:
+            "logs/map_residuals.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            unit=config["unit"],
+            lib=lib("_kriging", "_raster"),
+        script:
+            "../scripts/map_residuals.py"
+
+
 for year in sorted({month[:4] for month in MONTHS}):
     MONTHS_OF_YEAR = [month for month in MONTHS if month.startswith(year)]
     HELD_OUT = [month for month in MONTHS_OF_YEAR if month.startswith(tuple(TEST))]

@@ -235,3 +235,23 @@ rule estimate_error:
         lib=lib("_correction", "_table"),
     script:
         "../scripts/estimate_error.py"
+
+
+if RESIDUALS:
+
+    rule krige_residuals:
+        input:
+            predictions="results/model/predictions.parquet",
+            correction=rules.estimate_error.output.correction,
+        output:
+            residuals="results/model/residuals.csv",
+            variogram="results/model/residuals.json",
+        log:
+            "logs/krige_residuals.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            sources=["table"] if TABLE else config["maps"]["residual_sources"],
+            lib=lib("_correction", "_kriging", "_table"),
+        script:
+            "../scripts/krige_residuals.py"

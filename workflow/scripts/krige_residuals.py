@@ -82,8 +82,10 @@ def summary(places: pd.DataFrame) -> dict:
     }
 
 
-def main(predictions, residuals, variogram, sources):
+def main(predictions, correction, residuals, variogram, sources):
     table = pd.read_parquet(predictions)
+    curve = load(correction)["curve"]
+    table = table.assign(prediction=restored(table["prediction"], curve))
     rows = table[(table["protocol"] == PROTOCOL) & table["source"].isin(sources)]
     if rows.empty:
         raise UserError(
@@ -114,6 +116,7 @@ if __name__ == "__main__":
     log_to(snakemake.log[0])
     main(
         predictions=snakemake.input.predictions,
+        correction=snakemake.input.correction,
         residuals=snakemake.output.residuals,
         variogram=snakemake.output.variogram,
         sources=snakemake.params.sources,
