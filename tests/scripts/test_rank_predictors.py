@@ -53,7 +53,7 @@ def folder_of(path, table, folds=None):
     return path
 
 
-def run(path, predictors, groups=(), repeats=3, threads=1, drop_folds=2):
+def run(path, predictors, groups=(), repeats=3, threads=1, trees=12):
     rank.main(
         samples=path / "samples.parquet",
         folds=path / "folds.parquet",
@@ -62,7 +62,8 @@ def run(path, predictors, groups=(), repeats=3, threads=1, drop_folds=2):
         predictors=predictors,
         groups=groups,
         repeats=repeats,
-        drop_folds=drop_folds,
+        drop_folds=2,
+        drop_trees=trees,
         seed=1,
         threads=threads,
     )
@@ -259,6 +260,26 @@ def test_dropping_is_the_difference_of_two_forests():
 
     whole = error([0, 1, 2])
     assert found == pytest.approx([error([1, 2]) - whole, error([0, 1]) - whole], abs=1e-12)
+
+
+def test_refits_are_of_two_joined_folds_and_of_at_most_the_trees_asked(tmp_path, monkeypatch):
+    fitted = []
+    kept = rank.refitted
+
+    def noted(x, y, learn, judge, dropped, options, seed):
+        fitted.append((options["n_estimators"], int(judge.sum()), tuple(dropped)))
+        return kept(x, y, learn, judge, dropped, options, seed)
+
+    monkeypatch.setattr(rank, "refitted", noted)
+    folder = folder_of(tmp_path, world(places=10))
+    run(folder, ["x1"], trees=5), run(folder, ["x1"], trees=50)
+    # 10 places in 5 folds of 2: joined to 3 and 2 folds, with 4 test months a place
+    assert fitted == [
+        (trees, rows, dropped)
+        for trees in (5, 12)
+        for rows in (40, 24, 16)
+        for dropped in ((), (0,), (1,))
+    ]
 
 
 def test_the_table_holds_the_repeats_their_mean_and_the_line(tmp_path):

@@ -232,7 +232,17 @@ def say(table: pd.DataFrame) -> None:
 
 
 def main(
-    samples, folds, search, importance, predictors, groups, repeats, drop_folds, seed, threads
+    samples,
+    folds,
+    search,
+    importance,
+    predictors,
+    groups,
+    repeats,
+    drop_folds,
+    drop_trees,
+    seed,
+    threads,
 ) -> None:
     table = pd.read_parquet(samples).merge(pd.read_parquet(folds), on="sample", validate="1:1")
     constant = checked(table, predictors)
@@ -244,12 +254,14 @@ def main(
     by_permutation = permutation(
         x, y, designs(split, fold), list(blocks.values()), repeats, options, seed, threads
     )
-    # One fit a column and fold: fewer, larger folds, so that still every place is judged.
+    # One fit a column and fold is dear: smaller forests, and larger folds, so that still every
+    # place is judged. With and without a column the forests are equally large.
     joined = np.unique(fold, return_inverse=True)[1] % drop_folds
+    smaller = options | {"n_estimators": min(options["n_estimators"], drop_trees)}
     refits = [n for n, name in enumerate([*predictors, NOISE]) if name not in constant]
     by_drop = {}
     for protocol, found in dropping(
-        x, y, designs(split, joined), refits, options, seed, threads
+        x, y, designs(split, joined), refits, smaller, seed, threads
     ).items():
         by_drop[protocol] = np.zeros(x.shape[1])
         by_drop[protocol][refits] = found
@@ -269,6 +281,7 @@ if __name__ == "__main__":
         groups=snakemake.params.groups,
         repeats=snakemake.params.repeats,
         drop_folds=snakemake.params.drop_folds,
+        drop_trees=snakemake.params.drop_trees,
         seed=snakemake.params.seed,
         threads=snakemake.threads,
     )
