@@ -37,9 +37,9 @@ def run(folder: Path, seed: int, options: dict, cores: int) -> None:
 def claimed(folder: Path, protocol: str, subset: str = "all", variant: str = "") -> float:
     """Return the RMSE that a validation design claims."""
     table = pd.read_csv(folder / f"results/model/metrics{variant}.csv")
-    return table.query(
-        "protocol == @protocol and subset == @subset and metric == 'RMSE'"
-    )["value"].iloc[0]
+    return table.query("protocol == @protocol and subset == @subset and metric == 'RMSE'")[
+        "value"
+    ].iloc[0]
 
 
 def bar(folder: Path, model: str, protocol: str) -> float:

@@ -21,6 +21,7 @@ RULES = {
     **parsed_rules("config/cookfarm.yaml"),
     **parsed_rules("config/zoige.yaml"),
     **parsed_rules("config/zoige.yaml", config={"sources": {"modis": "appeears", "smc": "./smc"}}),
+    **parsed_rules(config={"predictors": ["LST", "ERA5Land"], "maps": {"residuals": True}}),
 }
 JOBS = sorted(name for name in RULES if name not in ("all", "fetch"))
 # They change no result: any file may import them and no rule hashes them.

@@ -22,7 +22,13 @@ def make(tmp_path):
         level, key = rng.normal(), rng.normal()
         rows += [(f"g{place}", m, level + 0.05 * rng.normal(), key) for m in months]
     table = pd.DataFrame(rows, columns=["group", "month", "target", "key"])
-    table = table.assign(sample=range(len(table)), source="smci", site=table["group"], x=table["group"].str[1:].astype(float), y=0.0)
+    table = table.assign(
+        sample=range(len(table)),
+        source="smci",
+        site=table["group"],
+        x=table["group"].str[1:].astype(float),
+        y=0.0,
+    )
     table.to_parquet(tmp_path / "samples.parquet")
     folds, *_ = split(table, np.zeros((4, 2)), ["2016", "2017"], 5, 1)
     # Folds of whole places, of another shape than those of leave_location_out.

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import krige_residuals
+from _correction import IDENTITY
 from _kriging import Variogram, distances, dual, estimate
 from _log import UserError
 from krige_residuals import judged, main, mean_residuals, summary, thinned
@@ -44,9 +45,10 @@ def predictions(table, months=4, **columns):
     ).assign(**columns)
 
 
-def run(folder, table, sources=("smci",)):
+def run(folder, table, sources=("smci",), curve=IDENTITY):
     table.to_parquet(folder / "predictions.parquet")
-    names = ("predictions.parquet", "residuals.csv", "residuals.json")
+    (folder / "correction.json").write_text(json.dumps({"curve": curve}))
+    names = ("predictions.parquet", "correction.json", "residuals.csv", "residuals.json")
     main(*(str(folder / name) for name in names), list(sources))
     return pd.read_csv(folder / "residuals.csv"), json.loads(
         (folder / "residuals.json").read_text()
@@ -154,3 +156,11 @@ def test_the_order_of_the_rows_does_not_matter(tmp_path):
     first = (tmp_path / "residuals.csv").read_bytes()
     run(tmp_path, rows.iloc[::-1])
     assert (tmp_path / "residuals.csv").read_bytes() == first
+
+
+def test_residuals_are_those_of_the_restored_range(tmp_path):
+    """A forest whose range is half the target's leaves no residual once the range is restored."""
+    table = predictions(places(40))
+    table["prediction"] = 0.3 + 0.5 * (table["target"] - 0.3)
+    found, _ = run(tmp_path, table, curve=[[0.0, 1.0], [-0.3, 1.7], [2.0, 2.0]])
+    assert np.abs(found["residual"]).max() < 1e-12

@@ -73,13 +73,7 @@ TRAIN_YEARS = sorted({month[:4] for month in TRAIN_MONTHS})
 YEAR = str(config["report"]["year"])
 PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
-# What carries the same information is also ranked together (D2).
-GROUPS = [
-    ["sand", "silt", "clay", "AWC"],
-    ["slope", "aspect", "northness", "eastness"],
-    ["NDVI", "ET"],
-    ["LST", "albedo"],
-]
+TERRAIN = [n for n in ("slope", "aspect", "northness", "eastness") if n in PREDICTORS]
 RESIDUALS = config["maps"]["residuals"]
 SCREEN = ["LST", "albedo"]  # what the screen of the samples and maps reads (S17)
 
@@ -227,11 +221,12 @@ def targets():
     made = ["results/report/index.html", "results/report/headline.txt"]
     if not TABLE:
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
+        made += ["results/model/collocation.csv"]
     if SIMULATED:
         made += ["results/score/score.csv"]
     made += expand(
         "results/model/{table}.csv",
-        table=["bars", "sites", "importance", "intervals", "errors"],
+        table=["bars", "sites", "samples", "importance", "intervals", "errors"],
     )
     return made + expand(
         "results/maps/{kind}/{month}.tif",

@@ -128,6 +128,26 @@ rule score_bars:
         "../scripts/score_bars.py"
 
 
+if not TABLE:
+
+    rule collocate_products:
+        input:
+            samples="results/features/samples.parquet",
+            products="results/features/products.parquet",
+        output:
+            collocation="results/model/collocation.csv",
+        log:
+            "logs/collocate_products.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            bootstrap=config["model"]["bootstrap"],
+            seed=config["model"]["seed"],
+            lib=lib("_collocation", "_table"),
+        script:
+            "../scripts/collocate_products.py"
+
+
 rule score_sites:
     input:
         predictions="results/model/predictions.parquet",
@@ -160,13 +180,33 @@ rule rank_predictors:
     threads: 8
     params:
         predictors=PREDICTORS,
-        groups=GROUPS,
+        groups=config["model"]["importance_groups"],
         repeats=config["model"]["importance_repeats"],
-        drop_folds=3,
+        drop_folds=config["model"]["importance_drop_folds"],
+        drop_trees=config["model"]["importance_drop_trees"],
         seed=config["model"]["seed"],
         lib=lib("_forest", "_table"),
     script:
         "../scripts/rank_predictors.py"
+
+
+rule describe_samples:
+    input:
+        samples="results/features/samples.parquet",
+        folds="results/model/folds.parquet",
+    output:
+        described="results/model/samples.csv",
+    log:
+        "logs/describe_samples.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        terrain=TERRAIN,
+        bootstrap=config["model"]["bootstrap"],
+        seed=config["model"]["seed"],
+        lib=lib("_table"),
+    script:
+        "../scripts/describe_samples.py"
 
 
 rule measure_applicability:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from _correction import load, restored
 from _kriging import fit, lags, leave_one_out
 from _log import UserError, log, log_to
 from _table import write_table, write_text
