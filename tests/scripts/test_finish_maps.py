@@ -156,3 +156,16 @@ def test_same_inputs_give_the_same_bytes(tmp_path):
     first = [path.read_bytes() for path in files]
     run(tmp_path, conserve=0.5)
     assert [path.read_bytes() for path in files] == first
+
+
+def test_overviews_show_means_of_the_cells_that_have_a_value(tmp_path):
+    study(tmp_path)
+    run(tmp_path)
+    path = tmp_path / "monthly/2016-07.tif"
+    with rasterio.open(path) as source, rasterio.open(path, overview_level=0) as half:
+        cells, found = source.read(1), half.read(1)
+    fours = cells.reshape(found.shape[0], 2, found.shape[1], 2).transpose(0, 2, 1, 3)
+    fours = fours.reshape(*found.shape, 4).astype("float64")
+    known = np.isfinite(fours).any(axis=2)
+    np.testing.assert_array_equal(np.isfinite(found), known)
+    np.testing.assert_allclose(found[known], np.nanmean(fours[known], axis=1), rtol=1e-6)

@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestRegressor
 import predict_maps
 from _forest import save
 from _log import UserError
+from _quantiles import leaf_values, load_leaves, save_leaves, spread
 from _raster import BLOCK, Grid, created, write
 
 ALBERS = CRS.from_string("+proj=aea +lat_1=28 +lat_2=36 +lon_0=101 +datum=WGS84 +units=m")
@@ -36,12 +37,14 @@ def study(folder, grid=GRID, seed=0):
     rows = rng.random((400, len(NAMES))) * [20, 0.4, 1, 1]
     forest = RandomForestRegressor(n_estimators=5, random_state=1).fit(rows, rows @ [0.01, 1, 1, 0])
     save(f"{folder}/forest.skops", forest, NAMES)
+    save_leaves(f"{folder}/leaves.npz", leaf_values(forest, rows, rows @ [0.01, 1, 1, 0], 1))
     return forest, layers, area.astype(bool)
 
 
 def run(folder, **changes):
     given = dict(
         forest=f"{folder}/forest.skops",
+        leaves=[],
         rasters=[f"{folder}/{n}.tif" for n in ("static", "lst/2018-05", "albedo/2018-05")],
         grid=f"{folder}/grid.tif",
         maps=[f"{folder}/maps/2018-05.tif"],
@@ -49,6 +52,7 @@ def run(folder, **changes):
         screen=True,
         min_lst=0.0,
         max_albedo=0.4,
+        level=0.9,
         unit="m3/m3",
         note="simulated",
     )
@@ -67,31 +71,32 @@ def test_map_by_blocks_equals_the_forest_on_the_whole_array(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_map_is_a_cloud_optimized_geotiff_with_its_name_unit_and_note(tmp_path):
+def test_mean_and_quantiles_are_those_of_the_whole_array(tmp_path):
+    forest, layers, area = study(tmp_path)
+    with rasterio.open(run(tmp_path, leaves=f"{tmp_path}/leaves.npz")) as source:
+        assert source.descriptions == ("mean", "lower", "upper")
+        assert source.units == ("m3/m3",) * 3
+        found = source.read()
+    with rasterio.open(run(tmp_path)) as source:
+        np.testing.assert_array_equal(found[0], source.read(1))
+    use = np.isfinite(found[0])
+    rows = np.stack([layers[name] for name in NAMES])[:, use].T
+    leaves = load_leaves(f"{tmp_path}/leaves.npz", forest)
+    _, bounds = spread(forest, leaves, rows, [0.05, 0.95])
+    np.testing.assert_array_equal(found[1:, use], bounds.T.astype("float32"))
+    assert np.isnan(found[:, ~use]).all()
+
+
+def test_map_has_its_name_unit_and_note(tmp_path):
     study(tmp_path)
     with rasterio.open(run(tmp_path)) as source:
-        assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-        assert source.overviews(1), "552 rows are more than one tile"
-        assert (source.dtypes, source.descriptions) == (("float32",), ("soil_moisture",))
+        assert (source.dtypes, source.descriptions) == (("float32",), ("mean",))
         assert (source.units, source.tags(1)["units"]) == (("m3/m3",), "m3/m3")
         assert np.isnan(source.nodata)
         assert source.tags()["note"] == "simulated"
-        assert source.tags()["description"] == "soil moisture, 2018-05"
+        assert source.tags()["description"] == "forest, 2018-05"
         assert Grid.of(source.name) == GRID
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["2018-05.tif"]
-
-
-def test_overviews_show_means_of_the_cells_that_have_a_value(tmp_path):
-    study(tmp_path)
-    path = run(tmp_path)
-    with rasterio.open(path) as source, rasterio.open(path, overview_level=0) as half:
-        cells, found = source.read(1), half.read(1)
-    assert found.shape == (SIZE[0] // 2, SIZE[1] // 2)
-    fours = cells.reshape(found.shape[0], 2, found.shape[1], 2).transpose(0, 2, 1, 3)
-    fours = fours.reshape(*found.shape, 4).astype("float64")
-    known = np.isfinite(fours).any(axis=2)
-    np.testing.assert_array_equal(np.isfinite(found), known)
-    np.testing.assert_allclose(found[known], np.nanmean(fours[known], axis=1), rtol=1e-6)
 
 
 def test_same_inputs_give_the_same_bytes(tmp_path):
@@ -131,17 +136,6 @@ def test_table_study_takes_the_grid_of_its_raster_and_its_nodata(tmp_path):
     with rasterio.open(tmp_path / "maps/2018-05.tif") as source:
         assert Grid.of(source.name) == GRID
         assert np.isnan(source.read(1)[7, 7])
-
-
-def test_raster_belongs_to_the_month_its_path_names_last():
-    months = ["2012-03", "2012-03-25", "2012-04"]
-    rasters = ["static.tif", "2012-04/p_2012-03.tif", "p_2012-03-25.tif", "2012-04/p.tif"]
-    found = {month: predict_maps.of_month(rasters, month, months) for month in months}
-    assert found == {
-        "2012-03": ["static.tif", "2012-04/p_2012-03.tif"],
-        "2012-03-25": ["static.tif", "p_2012-03-25.tif"],
-        "2012-04": ["static.tif", "2012-04/p.tif"],
-    }
 
 
 @pytest.mark.parametrize(
