@@ -21,7 +21,7 @@ from conftest import ROOT, TINY, Study
 
 def without_year(rule: str) -> str:
     """Return the script's name of a rule that a loop made for one year."""
-    return re.sub(r"_\d{4}$", "", rule)
+    return re.sub(r"(_paper)?_\d{4}$", "", rule)
 
 
 def layer(path: Path) -> np.ndarray:
@@ -44,6 +44,11 @@ def test_every_promised_file_is_there(finished):
         results/report/fig01_study_area.png results/report/fig03_scatter.pdf
         results/report/fig06_correlation.csv results/report/fig07_importance.png
         results/score/score.csv results/report/headline.txt
+        results/features/area.parquet results/features/products.parquet
+        results/model/bars.csv results/model/sites.csv results/model/samples.csv
+        results/model/intervals.csv results/model/errors.csv results/model/collocation.csv
+        results/maps/lower/2016-08.tif results/maps/upper/2016-08.tif results/maps/di/2016-08.tif
+        results/score/trust.csv results/model/metrics_paper.csv
     """.split()
     dynamic = ("ndvi", "lst", "et", "albedo", "pre", "smc")
     promised += [f"results/interim/{variable}/2015-07.tif" for variable in dynamic]
@@ -73,16 +78,19 @@ def test_interim_rasters_share_the_grid_the_type_and_carry_units(finished):
 
 def test_static_bands_are_in_the_promised_order(finished):
     with rasterio.open(finished.path("results/interim/static.tif")) as found:
-        assert found.descriptions == ("sand", "silt", "clay", "AWC", "DEM", "slope", "aspect")
-        assert found.units == ("%", "%", "%", "%", "m", "degree", "degree")
+        names = ("sand", "silt", "clay", "AWC", "DEM", "slope", "aspect", "northness", "eastness")
+        assert found.descriptions == names
+        assert found.units == ("%", "%", "%", "%", "m", "degree", "degree", "1", "1")
 
 
 def test_samples_have_the_promised_columns(finished):
-    samples = pd.read_parquet(finished.path("results/features/samples.parquet"))
     columns = "sample source site group month x y NDVI LST ET albedo AWC sand silt clay DEM slope"
-    assert list(samples) == [*columns.split(), "aspect", "pre", "SMC", "target"]
-    assert set(samples["source"]) == {"insitu", "smci"}
-    assert (samples["LST"] > 0).all() and (samples["albedo"] < 0.4).all()
+    beyond = ["northness", "eastness", "TPI1500", "TPI6000"]
+    for variant, terrain in (("", beyond), ("_paper", ["aspect"])):
+        samples = pd.read_parquet(finished.path(f"results/features/samples{variant}.parquet"))
+        assert list(samples) == [*columns.split(), *terrain, "pre", "SMC", "target"]
+        assert set(samples["source"]) == {"insitu", "smci"}
+        assert (samples["LST"] > 0).all() and (samples["albedo"] < 0.4).all()
 
 
 def test_maps_know_the_true_soil_moisture_better_than_chance(finished):
@@ -105,6 +113,35 @@ def test_the_score_of_the_run_is_what_one_computes_from_its_files(finished):
     assert {"product", "period", "metric", "value", "n"} <= set(score.columns)
     said = finished.path("results/report/headline.txt").read_text()
     assert "simulated" in said and "places never seen" in said
+
+
+def test_bounds_enclose_the_map_and_gaps_are_shared(finished):
+    for month in ("2015-07", "2016-08"):
+        maps = finished.path(f"results/maps/monthly/{month}.tif")
+        low, value, high = (
+            layer(finished.path(f"results/maps/{kind}/{month}.tif"))
+            for kind in ("lower", "monthly", "upper")
+        )
+        known = np.isfinite(value)
+        assert maps.exists() and known.any()
+        np.testing.assert_array_equal(np.isfinite(low), known)
+        np.testing.assert_array_equal(np.isfinite(high), known)
+        assert (low <= value)[known].all() and (value <= high)[known].all()
+        assert np.mean((high - low)[known]) > 0.02
+
+
+def test_the_map_is_nearer_to_smci_than_the_forest_and_the_log_says_so(finished):
+    table = pd.read_csv(finished.path("results/maps/target/2016.csv"))
+    assert (table["map RMSE"] < table["forest RMSE"]).all()
+    said = finished.path("logs/finish_maps/2016.log").read_text()
+    assert re.search(r"2016-08: RMSE from SMCI over \d+ of its cells: forest 0\.\d+, map 0", said)
+
+
+def test_every_run_says_what_its_samples_are_like(finished):
+    said = finished.path("logs/describe_samples.log").read_text()
+    table = pd.read_csv(finished.path("results/model/samples.csv"))
+    assert {"variance_between_places", "source_auc_of_terrain"} <= set(table["quantity"])
+    assert "between" in said and "AUC" in said
 
 
 def test_the_page_says_simulated_and_asks_nothing_from_the_network(finished):
@@ -287,3 +324,19 @@ def test_a_missing_granule_that_is_named_as_absent_is_left_out(study):
     of_files(study, "absent.yaml", "modis: {absent: [MOD11A2/2015-07-12/h26v05]}\n")
     study.snakemake("results/interim/lst/2015-07.tif", config=[TINY, "config/absent.yaml"])
     assert np.isfinite(layer(study.path("results/interim/lst/2015-07.tif"))).any()
+
+
+def test_the_papers_protocol_is_a_preset_without_a_baseline_and_changes_nothing_after_the_forest(
+    study,
+):
+    """One job differs from the next by config values alone: no map is pulled or restored."""
+    (study.repository / "config" / "paper.yaml").write_text("method: paper\n")
+    jobs = study.would_run(config=[TINY, "config/paper.yaml"])
+    assert not [name for name in jobs if "paper" in name]
+    assert {"composite_modis", "derive_terrain", "sample_smci", "tune_forest"} <= set(jobs)
+    study.snakemake("results/maps/monthly/2016-08.tif", config=[TINY, "config/paper.yaml"])
+    found = layer(study.path("results/maps/monthly/2016-08.tif"))
+    with rasterio.open(study.path("results/maps/forest/2016-08.tif")) as source:
+        np.testing.assert_array_equal(found, source.read(1))
+    samples = pd.read_parquet(study.path("results/features/samples.parquet"))
+    assert "aspect" in samples and "TPI1500" not in samples
