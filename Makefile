@@ -1,5 +1,6 @@
 # make demo   the whole chain on the simulated archive, then where to look
 # make test   the test suite        make lint   formatting and style
+# make study  what validations claim and what is true, over five simulated worlds
 # make format mend the style        make lock   requirements.txt, envs/ and config/README.md anew
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ SUM := $(shell cksum requirements.txt | cut -d ' ' -f 1)
 STAMP := .venv/.complete-$(SUM)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: demo test lint format lock
+.PHONY: demo test lint format lock study
 
 demo: $(STAMP)
 	$(RUN) snakemake --cores all
@@ -23,6 +24,9 @@ lint: $(STAMP)
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check .
 	$(RUN) snakemake --lint
+
+study: $(STAMP)
+	$(RUN) python benchmarks/study.py
 
 format: $(STAMP)
 	$(RUN) ruff check --fix .
