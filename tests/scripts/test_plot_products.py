@@ -73,8 +73,8 @@ def test_products_are_compared_on_the_cells_of_the_study_area(tmp_path):
     table = pd.read_csv(given["csv"]).set_index(["period", "product"])
     mean = "Mean of Jul to Aug 2018"
     assert set(table["n"]) == {20 * 32}
-    assert table.loc[(mean, "random forest"), "mean"] == pytest.approx(0.45)
-    assert table.loc[("August 2018", "random forest"), "mean"] == pytest.approx(0.5)
+    assert table.loc[(mean, "map"), "mean"] == pytest.approx(0.45)
+    assert table.loc[("August 2018", "map"), "mean"] == pytest.approx(0.5)
     # Of the first column of blocks only cells 8 and 9 are inside: 2, 10, 10, 10 columns a row.
     values = np.arange(8).reshape(2, 4) / 20 + 0.25
     expected = (values * [2, 10, 10, 10]).sum() / 64
@@ -91,11 +91,11 @@ def test_product_without_values_is_named(tmp_path):
 
 def test_titles_units_and_one_colour_scale():
     layer = np.full(MAP.shape, 0.4)
-    products = {"random forest": layer, "SMCI": layer + 0.1, "ERA5-Land": layer}
+    products = {"map": layer, "SMCI": layer + 0.1, "ERA5-Land": layer}
     area = np.ones(MAP.shape, bool)
     figure = plot_products.figure_of({"August 2018": products}, area, MAP.extent, 250.0)
     titles = [axes.get_title(loc="left") for axes in figure.axes[:3]]
-    assert titles == ["Random forest, 250 m", "SMCI, 1 km", "ERA5-Land, 0.1°"]
+    assert titles == ["Map, 250 m", "SMCI, 1 km", "ERA5-Land, 0.1°"]
     assert {axes.images[-1].get_clim() for axes in figure.axes[:3]} == {(0.15, 0.66)}
     assert figure.axes[3].get_ylabel() == "Soil moisture (m³/m³)"
 
@@ -104,7 +104,7 @@ def test_months_stand_above_smci_of_the_same_month(tmp_path):
     given = archive(tmp_path)
     plot_months.main(**given, months=MONTHS)
     table = pd.read_csv(given["csv"]).set_index(["month", "product"])
-    assert table.loc[("2018-08", "random forest"), "mean"] == pytest.approx(0.5)
+    assert table.loc[("2018-08", "map"), "mean"] == pytest.approx(0.5)
     assert table.loc[("2018-08", "SMCI"), "n"] == 640
     assert (tmp_path / "figure.pdf").read_bytes()[:4] == b"%PDF"
 

@@ -1,4 +1,4 @@
-"""Draw the maps of every month of one year, the forest's above SMCI's (S20, S25)."""
+"""Draw the maps of every month of one year, the published map above SMCI (S20, S25)."""
 
 from calendar import month_name
 
@@ -37,7 +37,7 @@ def figure_of(pairs: dict, area: np.ndarray, extent):
     panels = figure.subplots(2 * lines, across, squeeze=False, height_ratios=heights)
     for number, (month, pair) in enumerate(pairs.items()):
         line, column = divmod(number, across)
-        for side, (layer, name) in enumerate(zip(pair, ("Random forest", "SMCI"), strict=True)):
+        for side, (layer, name) in enumerate(zip(pair, ("Map", "SMCI"), strict=True)):
             axes = panels[2 * line + side, column]
             image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
             if side == 0:
@@ -70,7 +70,7 @@ def main(maps, smci, grid, lonlat_file, png, pdf, csv, months, note):
     pairs, rows = {}, []
     for month, own, other in zip(months, maps, smci, strict=True):
         pairs[month] = read(own), np.where(area, nearest(read(other), *positions), np.nan)
-        for product, layer in zip(("random forest", "SMCI"), pairs[month], strict=True):
+        for product, layer in zip(("map", "SMCI"), pairs[month], strict=True):
             rows.append(dict(month=month, product=product) | summary(layer))
             log.info("%s, %s: %d cells with a value", month, product, rows[-1]["n"])
     save(figure_of(pairs, area, cells.extent), png, pdf, note)

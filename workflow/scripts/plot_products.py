@@ -16,7 +16,7 @@ from _raster import Grid, inside, lonlat, nearest, read
 from _table import write_table
 
 TITLES = {
-    "random forest": "Random forest, 250 m",
+    "map": "Map, 250 m",
     "SMCI": "SMCI, 1 km",
     "ERA5-Land": "ERA5-Land, 0.1°",
 }
@@ -57,7 +57,7 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float):
     figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.05)
     heights = [1.0] * (len(periods) - 1) + [1 + FOOT]
     rows = figure.subplots(len(periods), 3, squeeze=False, height_ratios=heights)
-    titles = TITLES | {"random forest": f"Random forest, {cell:g} m"}
+    titles = TITLES | {"map": f"Map, {cell:g} m"}
     for number, (period, products) in enumerate(periods.items()):
         for axes, (product, layer) in zip(rows[number], products.items(), strict=True):
             image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
@@ -86,7 +86,7 @@ def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
     months = [Path(path).stem for path in maps]
     chosen = months.index(f"{year}-08") if f"{year}-08" in months else len(months) // 2
     first, last = (month_abbr[int(months[n][5:7])] for n in (0, -1))
-    files = {"random forest": maps, "SMCI": smci, "ERA5-Land": era5land}
+    files = {"map": maps, "SMCI": smci, "ERA5-Land": era5land}
     periods = {
         f"Mean of {first} to {last} {year}": {
             product: season_mean(shown(path) for path in paths) for product, paths in files.items()
