@@ -28,10 +28,16 @@ th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid var(--line);w
 th:first-child,td:first-child{text-align:left;padding-left:0}
 td:first-child{white-space:normal;min-width:11rem}
 thead th{vertical-align:bottom;border-bottom:2px solid var(--ink)}
+thead th{white-space:normal;min-width:3.4rem}
 a{color:var(--blue)}
 .files{columns:10rem;list-style:none;padding:0}
 main{padding-bottom:3rem}
 """
+
+
+def words(text: str) -> str:
+    """Return a paragraph."""
+    return f"<p>{escape(text)}</p>"
 
 
 def note(text: str) -> str:
