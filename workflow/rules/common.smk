@@ -203,11 +203,18 @@ def of_study(section, key):
 
 
 def figures():
-    """Return the figures of the page, in its order."""
+    """Return the figures of the page, in its order: the maps, the claims, all others."""
     if TABLE:
-        return ["fig08_maps", "fig03_scatter", "fig06_correlation", "fig07_importance"]
+        return [
+            "fig08_maps",
+            "fig13_claims",
+            "fig03_scatter",
+            "fig06_correlation",
+            "fig07_importance",
+        ]
     return [
         f"fig08b_months_{YEAR}",
+        "fig13_claims",
         "fig01_study_area",
         "fig03_scatter",
         "fig06_correlation",

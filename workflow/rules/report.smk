@@ -1,5 +1,9 @@
 # report: figures with the numbers drawn in them, and the page people open. Nothing is learned here.
 NOTE = "simulated data" if SIMULATED else ""
+APPLICABILITY = expand(
+    "results/maps/applicability/{year}.csv",
+    year=sorted({month[:4] for month in MONTHS}),
+)
 
 
 rule plot_scatter:
@@ -221,12 +225,54 @@ if SIMULATED:
             "../scripts/score_truth.py"
 
 
+rule plot_claims:
+    input:
+        metrics="results/model/metrics.csv",
+        baseline="results/model/metrics_paper.csv" if "_paper" in STUDIES else [],
+        bars="results/model/bars.csv",
+        target=(
+            []
+            if TABLE
+            else expand(
+                "results/maps/target/{year}.csv",
+                year=sorted({month[:4] for month in TEST_MONTHS}),
+            )
+        ),
+        errors="results/model/errors.csv",
+        score=rules.score_truth.output.score if SIMULATED else [],
+    output:
+        png="results/report/fig13_claims.png",
+        pdf="results/report/fig13_claims.pdf",
+        csv="results/report/fig13_claims.csv",
+    log:
+        "logs/plot_claims.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        test=TEST,
+        unit=config["unit"],
+        note=NOTE,
+        lib=lib("_figures", "_table", "_trust"),
+    script:
+        "../scripts/plot_claims.py"
+
+
 rule build_page:
     input:
         figures=expand("results/report/{figure}.png", figure=figures()),
+        claims=rules.plot_claims.output.csv,
         metrics="results/model/metrics.csv",
+        baseline="results/model/metrics_paper.csv" if "_paper" in STUDIES else [],
+        bars="results/model/bars.csv",
+        sites="results/model/sites.csv",
+        samples="results/model/samples.csv",
+        intervals="results/model/intervals.csv",
+        errors="results/model/errors.csv",
         search="results/model/search.csv",
         score=rules.score_truth.output.score if SIMULATED else [],
+        trust=rules.score_truth.output.trust if SIMULATED else [],
+        applicability=APPLICABILITY,
+        collocation=[] if TABLE else "results/model/collocation.csv",
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
         maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
@@ -241,7 +287,7 @@ rule build_page:
         unit=config["unit"],
         simulated=SIMULATED,
         months=MONTHS,
-        lib=lib("_page"),
+        lib=lib("_page", "_sections", "_trust"),
     script:
         "../scripts/build_page.py"
 
@@ -249,7 +295,14 @@ rule build_page:
 rule summarise_run:
     input:
         metrics="results/model/metrics.csv",
+        baseline="results/model/metrics_paper.csv" if "_paper" in STUDIES else [],
+        bars="results/model/bars.csv",
+        samples="results/model/samples.csv",
+        errors="results/model/errors.csv",
+        intervals="results/model/intervals.csv",
+        applicability=APPLICABILITY,
         score=rules.score_truth.output.score if SIMULATED else [],
+        trust=rules.score_truth.output.trust if SIMULATED else [],
     output:
         headline="results/report/headline.txt",
     log:
@@ -260,5 +313,6 @@ rule summarise_run:
         title=config["title"],
         unit=config["unit"],
         months=MONTHS,
+        lib=lib("_trust"),
     script:
         "../scripts/summarise_run.py"
