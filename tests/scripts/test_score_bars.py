@@ -162,7 +162,7 @@ def test_products_are_scored_on_the_rows_of_each_design_and_smci_never_on_itself
     assert n["train", "all"] == 30 * 12
     assert "SMCI is scored at stations only" in caplog.text
     assert "ERA5-Land: 510 of 540 samples have a value" in caplog.text
-    assert "SMC, nearest, temporal: R 1.000 RMSE 0.2000 n 180" in caplog.text
+    assert "SMC, temporal: R 1.000 RMSE 0.2000 n 180" in caplog.text
 
 
 def test_samples_of_stations_alone_have_the_subset_all_as_the_forest_has(tmp_path):
