@@ -1,5 +1,7 @@
 """A ready table and a raster instead of archives: real soil moisture through the same code."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,15 +15,31 @@ def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
     real("cookfarm/cookfarm.rda")
     (tmp_path / "cookfarm").symlink_to(real("cookfarm"))
     snakemake(tmp_path, config=ROOT / "config" / "cookfarm.yaml")
-    metrics = pd.read_csv(tmp_path / "results/model/metrics.csv")
-    pooled = metrics[metrics["subset"] == "all"].set_index(["protocol", "metric"])
+    pooled = scores(tmp_path / "results/model/metrics_paper.csv")
     assert pooled.loc[("random_cv", "R2"), "value"] == pytest.approx(0.96, abs=0.02)
     left_out = pooled.loc[("leave_location_out", "R2")]
     assert left_out["low"] < 0.18 < left_out["high"], "near the published 0.18"
     assert left_out["value"] < 0.5
+    tuned = scores(tmp_path / "results/model/metrics.csv")
+    off = ("leave_location_out", "RMSE"), "value"
+    assert tuned.loc[off] < pooled.loc[off], "tuned by places left out, it is better there"
     with rasterio.open(tmp_path / "results/maps/monthly/2012-03-25.tif") as source:
         found = source.read(1)
     assert found.shape == (58, 101) and np.isfinite(found).sum() == 3865
     assert 0.1 < np.nanmin(found) < np.nanmax(found) < 0.6
     page = (tmp_path / "results/report/index.html").read_text()
     assert "Cook Agronomy Farm" in page and "imulated" not in page
+    samples = pd.read_parquet(tmp_path / "results/features/samples.parquet")
+    assert set(samples["source"]) == {"table"}
+    models = set(pd.read_csv(tmp_path / "results/model/bars.csv")["model"])
+    assert models == {"look-up", "month only", "white noise", "paper"}
+    sites = pd.read_csv(tmp_path / "results/model/sites.csv")
+    assert sites["site"].nunique() == 42 + 1 and set(sites["model"]) == {"forest"}
+    correction = json.loads((tmp_path / "results/model/correction.json").read_text())
+    assert correction["conserve"] == correction["added_error"] == 0, "no product to lean on"
+
+
+def scores(path):
+    """Return the pooled scores by protocol and metric."""
+    table = pd.read_csv(path)
+    return table[table["subset"] == "all"].set_index(["protocol", "metric"])

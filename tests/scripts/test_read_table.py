@@ -34,7 +34,7 @@ def test_rows_are_filtered_counted_and_named_as_promised():
         [0, "a", "a", "2012-03-26", 0.2],
         [1, "b", "b", "2012-03-25", 0.1],
     ]
-    assert list(found)[-2:] == ["NDVI", "target"] and set(found["source"]) == {"insitu"}
+    assert list(found)[-2:] == ["NDVI", "target"] and set(found["source"]) == {"table"}
 
 
 def test_dates_as_text_and_as_days_since_1970_are_the_same():

@@ -181,6 +181,15 @@ def test_without_stations_smci_has_no_bar(tmp_path, caplog):
     assert "no samples of stations: no bar of SMCI" in caplog.text
 
 
+def test_without_products_the_log_says_what_is_left(tmp_path, caplog):
+    world(tmp_path, place=0.05)
+    with caplog.at_level(logging.INFO):
+        bars = run(tmp_path)
+    assert set(bars["model"]) == {"look-up", "month only", "white noise"}
+    said = "no products beside the samples: the bars are look-up and white noise alone"
+    assert said in caplog.messages
+
+
 def test_one_station_alone_has_scores_without_intervals(tmp_path):
     table = world(tmp_path, month=0.05, stations=1, places=1)
     bars = run(tmp_path, products=with_products(tmp_path, table))

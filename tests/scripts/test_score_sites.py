@@ -160,6 +160,16 @@ def test_without_stations_there_are_columns_and_no_rows(tmp_path, caplog):
     assert "no samples of stations: the table has no rows" in caplog.text
 
 
+def test_the_places_of_a_ready_table_are_scored_as_stations_are(tmp_path):
+    study(tmp_path)
+    stations = run(tmp_path, products=False)
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    predictions["source"] = predictions["source"].replace("insitu", "table")
+    predictions.to_parquet(tmp_path / "predictions.parquet")
+    pd.testing.assert_frame_equal(run(tmp_path, products=False), stations)
+    assert len(stations)
+
+
 def test_too_few_months_everywhere_give_no_mean_and_no_error(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         found = run(study(tmp_path), months=12)

@@ -92,7 +92,7 @@ def samples_of(
     site = table[columns["site"]].astype(str)
     result = pd.DataFrame(
         {
-            "source": "insitu",
+            "source": "table",
             "site": site,
             "group": site,
             "month": day,

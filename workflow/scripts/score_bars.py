@@ -109,8 +109,10 @@ def main(
         log.info("SMCI is scored at stations only: it is the target of the samples named smci")
         judged = pooled(judged, fits, [np.full(judge.sum(), np.nan) for *_, judge in fits])
         parts.append(products_scored(judged, names, bootstrap, seed))
-    if not (table["source"] == "insitu").any():
-        log.info("no samples of stations: no bar of SMCI")
+        if not (table["source"] != "smci").any():
+            log.info("no samples of stations: no bar of SMCI")
+    else:
+        log.info("no products beside the samples: the bars are look-up and white noise alone")
     parts.append(remembered(table, fits, bootstrap, seed))
     parts.append(from_noise(table, fits, options, bootstrap, seed, threads))
     if baseline:
