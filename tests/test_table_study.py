@@ -15,14 +15,14 @@ def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
     real("cookfarm/cookfarm.rda")
     (tmp_path / "cookfarm").symlink_to(real("cookfarm"))
     snakemake(tmp_path, config=ROOT / "config" / "cookfarm.yaml")
-    pooled = scores(tmp_path / "results/model/metrics_paper.csv")
+    bars = pd.read_csv(tmp_path / "results/model/bars.csv")
+    pooled = scores(bars[bars["model"] == "paper"])
     assert pooled.loc[("random_cv", "R2"), "value"] == pytest.approx(0.96, abs=0.02)
     left_out = pooled.loc[("leave_location_out", "R2")]
     assert left_out["low"] < 0.18 < left_out["high"], "near the published 0.18"
     assert left_out["value"] < 0.5
-    tuned = scores(tmp_path / "results/model/metrics.csv")
-    off = ("leave_location_out", "RMSE"), "value"
-    assert tuned.loc[off] < pooled.loc[off], "tuned by places left out, it is better there"
+    own = scores(pd.read_csv(tmp_path / "results/model/metrics.csv"))["value"]
+    assert own["random_cv", "R2"] > own["leave_location_out", "R2"] + 0.3
     with rasterio.open(tmp_path / "results/maps/monthly/2012-03-25.tif") as source:
         found = source.read(1)
     assert found.shape == (58, 101) and np.isfinite(found).sum() == 3865
@@ -31,15 +31,13 @@ def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
     assert "Cook Agronomy Farm" in page and "imulated" not in page
     samples = pd.read_parquet(tmp_path / "results/features/samples.parquet")
     assert set(samples["source"]) == {"table"}
-    models = set(pd.read_csv(tmp_path / "results/model/bars.csv")["model"])
-    assert models == {"look-up", "month only", "white noise", "paper"}
+    assert set(bars["model"]) == {"look-up", "month only", "white noise", "paper"}
     sites = pd.read_csv(tmp_path / "results/model/sites.csv")
     assert sites["site"].nunique() == 42 + 1 and set(sites["model"]) == {"forest"}
     correction = json.loads((tmp_path / "results/model/correction.json").read_text())
     assert correction["conserve"] == correction["added_error"] == 0, "no product to lean on"
 
 
-def scores(path):
+def scores(table):
     """Return the pooled scores by protocol and metric."""
-    table = pd.read_csv(path)
     return table[table["subset"] == "all"].set_index(["protocol", "metric"])
