@@ -141,6 +141,18 @@ def test_few_places_are_not_kriged(tmp_path, caplog):
     assert "not kriged onto the maps: 19 places, of 20 needed" in caplog.text
 
 
+def test_two_places_at_one_point_are_not_kriged_and_are_named(tmp_path, caplog):
+    table = places(30)
+    table.loc[7, ["x", "y"]] = table.loc[3, ["x", "y"]]
+    with caplog.at_level(logging.WARNING):
+        _, found = run(tmp_path, predictions(table))
+    reason = "3 and 7 lie at one point, kriging cannot tell them apart"
+    assert found == {"places": 30, "use": False, "reason": reason}
+    assert f"The residuals are not kriged onto the maps: {reason}" in caplog.messages
+    _, found = run(tmp_path, predictions(table.assign(x=5.0, y=5.0)))
+    assert found["reason"].startswith("0 and 1 lie at one point")
+
+
 def test_more_places_than_can_be_solved_are_thinned_evenly(tmp_path, monkeypatch, caplog):
     assert thinned(places(10), 4)["place"].tolist() == [0, 3, 6, 9]
     monkeypatch.setattr(krige_residuals, "MOST", 50)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from _correction import load, restored
-from _kriging import fit, lags, leave_one_out
+from _kriging import distances, fit, lags, leave_one_out
 from _log import UserError, log, log_to
 from _table import write_table, write_text
 
@@ -63,13 +63,23 @@ def judged(residual: np.ndarray, guess: np.ndarray) -> dict[str, float | bool]:
     }
 
 
+def at_one_point(places: pd.DataFrame) -> str:
+    """Return which two places lie at one point, where no kriging system is solvable; else ""."""
+    stations = places[["x", "y"]].to_numpy(float)
+    first, second = np.nonzero(np.triu(distances(stations, stations) == 0, 1))
+    if not len(first):
+        return ""
+    names = places["place"].iloc[[first[0], second[0]]]
+    return f"{' and '.join(map(str, names))} lie at one point, kriging cannot tell them apart"
+
+
 def summary(places: pd.DataFrame) -> dict:
     """Return the variogram of the residuals and how well it predicts a place from the others."""
-    stations, residual = places[["x", "y"]].to_numpy(float), places["residual"].to_numpy(float)
-    table = lags(stations, residual[:, None]) if len(places) >= FEWEST else np.empty((0, 3))
-    if not len(table):
-        reason = f"{len(places)} places, of {FEWEST} needed"
+    few = f"{len(places)} places, of {FEWEST} needed" if len(places) < FEWEST else ""
+    if reason := few or at_one_point(places):
         return {"places": len(places), "use": False, "reason": reason}
+    stations, residual = places[["x", "y"]].to_numpy(float), places["residual"].to_numpy(float)
+    table = lags(stations, residual[:, None])
     curve = fit(table, "exponential")
     guess, _ = leave_one_out(stations, residual, curve)
     found = judged(residual, guess)
