@@ -95,7 +95,9 @@ def test_budget_by_hand():
 
 def run(folder, left_out, at, **changes):
     keep = ["source", "site", "target", "forest", "protocol"]
-    rows = pd.concat([left_out.assign(source="smci"), at.assign(source="insitu")])
+    rows = pd.concat(
+        [left_out.assign(source="smci"), at.assign(source="insitu")], ignore_index=True
+    )
     rows = rows.assign(protocol="leave_location_out")[keep].rename(columns={"forest": "prediction"})
     rows = rows.assign(sample=np.arange(len(rows)))
     rows.to_parquet(folder / "predictions.parquet")
@@ -144,6 +146,15 @@ def test_a_study_of_stations_alone_scores_them(tmp_path):
     table, _ = run(tmp_path, left_out.iloc[:0], at, products=[])
     off = np.sqrt(np.mean((at["forest"] - at["target"]) ** 2))
     assert table["value"].tolist() == pytest.approx([off])
+
+
+def test_one_place_of_the_target_has_an_error_and_no_interval(tmp_path, caplog):
+    left_out, at = world(stations=3, cells=30)
+    with caplog.at_level("WARNING", "soil-moisture"):
+        table, _ = run(tmp_path, left_out.assign(site="c0"), at)
+    assert table["n"].tolist() == [1] and table["value"].iloc[0] > 0
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert "forest from target, places left out: one place, so no interval" in caplog.messages
 
 
 def test_a_variance_below_zero_is_said_and_counts_as_nothing(tmp_path, caplog):

@@ -27,6 +27,7 @@ from _log import log, log_to
 from _table import write_table, write_text
 
 FEWEST = 5  # stations below which nothing is said
+NONE = (float("nan"), float("nan"))
 PRIOR = (0.5, 0.25)  # u where stations tell nothing: mean and SD
 
 
@@ -123,9 +124,14 @@ def estimated(
 
 
 def tabled(rows) -> pd.DataFrame:
-    """Return quantity, value, low, high (2.5 and 97.5 % over draws of places), n."""
+    """Return quantity, value, low, high (2.5 and 97.5 % over draws of places), n.
+
+    One place drawn again and again is always the same: it has no interval (NaN).
+    """
+    if alone := [name for name, _, _, n in rows if n < 2]:
+        log.warning("%s: one place, so no interval", ", ".join(alone))
     ends = [
-        (name, float(value), *np.percentile(draws, [2.5, 97.5]), n)
+        (name, float(value), *(np.percentile(draws, [2.5, 97.5]) if n > 1 else NONE), n)
         for name, value, draws, n in rows
     ]
     return pd.DataFrame(ends, columns=["quantity", "value", "low", "high", "n"])
