@@ -51,15 +51,21 @@ def test_taylor_identity(pairs):
 
 
 def test_pairs_with_a_gap_are_dropped_pairwise():
-    truth, prediction = [0.1, np.nan, 0.3, 0.5], [0.2, 0.9, np.inf, 0.6]
+    truth, prediction = [0.1, np.nan, 0.3, 0.5, 0.4], [0.2, 0.9, np.inf, 0.6, 0.1]
     for metric in METRICS.values():
-        assert metric(truth, prediction) == pytest.approx(metric([0.1, 0.5], [0.2, 0.6]))
+        kept = metric([0.1, 0.5, 0.4], [0.2, 0.6, 0.1])
+        assert metric(truth, prediction) == pytest.approx(kept)
+
+
+def test_two_pairs_have_an_error_and_no_correlation():
+    assert np.isnan(r([0.1, 0.5], [0.2, 0.3]))
+    assert rmse([0.1, 0.5], [0.2, 0.3]) == pytest.approx(np.sqrt(0.025))
 
 
 def test_what_cannot_be_computed_is_nan():
     for metric in METRICS.values():
         assert np.isnan(metric([], []))
-    assert np.isnan(r([0.1, 0.2], [0.3, 0.3]))
+    assert np.isnan(r([0.1, 0.2, 0.4], [0.3, 0.3, 0.3]))
 
 
 def test_d4_follows_from_the_published_scores():

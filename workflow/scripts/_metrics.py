@@ -13,9 +13,9 @@ def paired(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
 
 
 def r(truth, prediction) -> float:
-    """Pearson correlation (E5); NaN for fewer than two pairs or a constant side."""
+    """Pearson correlation (E5); NaN for fewer than three pairs (two give ±1) or a constant side."""
     truth, prediction = paired(truth, prediction)
-    if len(truth) < 2 or np.ptp(truth) == 0 or np.ptp(prediction) == 0:
+    if len(truth) < 3 or np.ptp(truth) == 0 or np.ptp(prediction) == 0:
         return float("nan")
     return float(np.corrcoef(truth, prediction)[0, 1])
 
