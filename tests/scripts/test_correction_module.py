@@ -52,5 +52,10 @@ def test_constant_predictions_stay_as_they_are(fit):
     assert fit(np.full(50, 0.3), TARGET[:50]) == IDENTITY
 
 
+def test_predictions_that_differ_by_rounding_are_constant():
+    """What a forest says of a target that never changes: sums of 0.3 in two orders."""
+    assert linear(np.array([0.1 + 0.2, 0.3] * 25), TARGET[:50]) == IDENTITY
+
+
 def test_predictions_that_know_nothing_are_not_turned_round():
     assert linear(np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.2, 0.1])) == IDENTITY

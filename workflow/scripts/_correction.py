@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 IDENTITY = ([0.0, 1.0], [0.0, 1.0], [1.0, 1.0])
+ROUNDING = 1e-9  # predictions nearer to each other, as shares of themselves, are all the same
 SHARES = np.linspace(0.005, 0.995, 100)
 
 
@@ -21,7 +22,7 @@ def linear(prediction: np.ndarray, target: np.ndarray) -> tuple[list, list, list
     A forest averages, so its left-out predictions vary too little: b is above 1 (Zhang and Lu
     2012, doi:10.1080/02664763.2011.578621). By construction it does not raise the error.
     """
-    if np.ptp(prediction) == 0:
+    if np.ptp(prediction) <= ROUNDING * np.abs(prediction).max():
         return IDENTITY
     b, a = np.polyfit(prediction, target, 1)
     if b <= 0:  # predictions that know nothing are not turned round
