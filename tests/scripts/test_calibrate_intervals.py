@@ -232,6 +232,17 @@ def test_a_single_place_gives_a_shift_but_no_coverage():
     assert not found["enough"].any() and found["applied"].all()
 
 
+def test_a_place_that_no_other_can_judge_is_said(tmp_path, caplog):
+    exchangeable(1).to_parquet(tmp_path / "predictions.parquet")
+    main(tmp_path / "predictions.parquet", tmp_path / "intervals.csv", 0.9, "source", 50, 1)
+    assert (
+        "leave_location_out, all: no coverage after calibration, some of the 1 places have no "
+        "other one whose shift (from all) could judge them"
+    ) in caplog.messages
+    found = pd.read_csv(tmp_path / "intervals.csv")
+    assert found.filter(regex="_low|_high").isna().all(axis=None), "one place has no interval"
+
+
 def test_main_writes_the_table_and_says_that_places_are_too_few(tmp_path, caplog):
     exchangeable(8).to_parquet(tmp_path / "predictions.parquet")
     main(tmp_path / "predictions.parquet", tmp_path / "intervals.csv", 0.9, "source", 50, 1)

@@ -162,6 +162,12 @@ def main(predictions: str, intervals: str, level: float, by: str, bootstrap: int
                 100 * level,
                 np.ceil(level / (1 - level) - 1e-9),
             )
+    for row in result[result["coverage_calibrated"].isna()].itertuples():
+        log.warning(
+            "%s, %s: no coverage after calibration, some of the %d places have no other one whose "
+            "shift (from %s) could judge them",
+            *(row.protocol, row.subset, row.places, row.calibrated_on),
+        )
     for row in result[result["applied"]].itertuples():
         log.info(
             "%s, %s: coverage %.3f, calibrated %.3f [%.3f, %.3f]; width %.4f, calibrated %.4f; "
