@@ -53,6 +53,17 @@ def test_only_stations_with_both_products_make_triplets():
     assert set(rows["calendar"]) == {"05", "07", "09"}
 
 
+def test_months_of_one_year_have_values_and_no_anomalies(tmp_path, caplog):
+    with caplog.at_level("INFO", "soil-moisture"):
+        table = run(tmp_path, *tables(years=1))
+    said = "120 of them are of a calendar month with one year at its station"
+    assert any(line.startswith(said) for line in caplog.messages)
+    anomalies = table[table["of"] == "anomalies"]
+    assert anomalies["value"].isna().all() and (anomalies["n"] == 0).all()
+    assert (anomalies["reason"] == "0 triplets, of 100 needed").all()
+    assert table.loc[table["of"] == "values", "value"].notna().all()
+
+
 @pytest.mark.parametrize("sites", [0, 1])
 def test_too_few_triplets_give_no_number_and_the_reason(tmp_path, sites):
     samples, products = tables(sites=1, years=2)

@@ -44,6 +44,11 @@ def collocated(rows: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
 def main(samples, products, collocation, bootstrap, seed):
     rows = triplets(pd.read_parquet(samples), pd.read_parquet(products))
     log.info("%d triplets of %d stations", len(rows), rows["site"].nunique())
+    years = rows.groupby(["site", "calendar"])["calendar"].transform("size")
+    log.info(
+        "%d of them are of a calendar month with one year at its station: they have no anomaly",
+        (years == 1).sum(),
+    )
     table = collocated(rows, bootstrap, seed)
     for row in table[table["quantity"] == "error_variance"].itertuples():
         sd, low, high = np.sqrt(np.maximum([row.value, row.low, row.high], 0))
