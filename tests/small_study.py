@@ -54,6 +54,8 @@ def on_disk(folder, sites):
     write(paths[0], GRID, static, UNITS)
     for month in MONTHS:
         for name, sub in DYNAMIC.items():
+            if name not in PREDICTORS:
+                continue
             paths.append(str(folder / sub / f"{month}.tif"))
             write(paths[-1], GRID, {name: layers[month, name]}, UNITS)
         write(str(folder / "smci" / f"{month}.tif"), SMCI, {"SMCI": smci()[month]}, {"SMCI": "1"})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import rasterio
 
-from conftest import ROOT, real, snakemake
+from conftest import ROOT, parsed_rules, real, snakemake
 
 
 def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
@@ -36,6 +36,14 @@ def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
     assert sites["site"].nunique() == 42 + 1 and set(sites["model"]) == {"forest"}
     correction = json.loads((tmp_path / "results/model/correction.json").read_text())
     assert correction["conserve"] == correction["added_error"] == 0, "no product to lean on"
+
+
+def test_a_ready_table_needs_no_archive_and_has_no_truth():
+    """Neither a simulated archive nor one of files: the rules are the same, and few."""
+    rules = parsed_rules("config/cookfarm.yaml", config={"archive": "files"})
+    assert set(rules) == set(parsed_rules("config/cookfarm.yaml"))
+    lacking = {"score_truth", "collocate_products", "sample_products", "define_grid", "list_inputs"}
+    assert not lacking & set(rules) and {"read_table", "estimate_error"} <= set(rules)
 
 
 def scores(table):

@@ -45,6 +45,12 @@ def test_known_errors_are_found(tmp_path, method, of):
         assert part.loc[name, "low"] < part.loc[name, "value"] < part.loc[name, "high"]
 
 
+def test_a_product_that_is_a_predictor_too_is_taken_from_the_products():
+    samples, products = tables(sites=2, years=1)
+    rows = triplets(samples.assign(SMC=9.0), products)
+    pd.testing.assert_series_equal(rows["SMC"], products["SMC"])
+
+
 def test_only_stations_with_both_products_make_triplets():
     samples, products = tables(sites=2, years=1)
     products.loc[0, "SMC"] = np.nan

@@ -148,6 +148,15 @@ def test_a_study_of_stations_alone_scores_them(tmp_path):
     assert table["value"].tolist() == pytest.approx([off])
 
 
+def test_a_study_of_cells_alone_is_judged_as_a_map_of_the_target(tmp_path, caplog):
+    left_out, at = world(stations=8, cells=30)
+    with caplog.at_level("WARNING", "soil-moisture"):
+        table, steps = run(tmp_path, left_out, at.iloc[:0], conserve="auto")
+    assert table["quantity"].tolist() == ["forest from target, places left out"]
+    assert steps["conserve"] == 0.5 and steps["added_error"] == 0
+    assert any(line.startswith("0 stations have the product beside") for line in caplog.messages)
+
+
 def test_one_place_of_the_target_has_an_error_and_no_interval(tmp_path, caplog):
     left_out, at = world(stations=3, cells=30)
     with caplog.at_level("WARNING", "soil-moisture"):

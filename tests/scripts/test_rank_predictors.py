@@ -44,10 +44,16 @@ def world(seed=0, places=50, each=4, level=1.0):
     return table.assign(sample=range(len(table)))
 
 
+def folds_of(table, number):
+    """Return the folds of the samples with the year 2017 held out."""
+    placed = table.assign(x=table["group"].str[1:].astype(float), y=0.0)
+    return split(placed, np.zeros((4, 2)), ["2017"], number, 1)[0]
+
+
 def folder_of(path, table, folds=None):
     """Write what `main` reads: five folds of places, the year 2017 held out."""
     table.to_parquet(path / "samples.parquet")
-    folds = split(table, ["2017"], 5, 1) if folds is None else folds
+    folds = folds_of(table, 5) if folds is None else folds
     folds.to_parquet(path / "folds.parquet")
     pd.DataFrame([{"rank": 1, **OPTIONS}]).to_csv(path / "search.csv", index=False)
     return path
@@ -321,7 +327,7 @@ def test_one_repeat_has_no_spread(tmp_path):
 
 def test_folds_without_test_rows_are_skipped(tmp_path, heard):
     table = world(places=12)
-    folds = split(table, ["2017"], 4, 1)
+    folds = folds_of(table, 4)
     lone = folds["leave_location_out"] == 2
     table = table[~lone | (folds["split"] == "train")]
     found = run(folder_of(tmp_path, table, folds[folds["sample"].isin(table["sample"])]), ["x1"])
@@ -341,6 +347,6 @@ def test_an_empty_predictor_and_a_lone_place_are_refused(tmp_path):
     table = world(places=12)
     with pytest.raises(UserError, match=r"expected values of every predictor, found none of x2\."):
         run(folder_of(tmp_path, table.assign(x2=np.nan)), ["x1", "x2"])
-    folds = split(table, ["2017"], 5, 1)
+    folds = folds_of(table, 5)
     with pytest.raises(UserError, match=r"expected at least two places .*, found 1\. Add stations"):
         run(folder_of(tmp_path, table.assign(group="g"), folds), ["x1"])

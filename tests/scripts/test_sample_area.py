@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import sample_area
 import small_study
 from _log import UserError
-from _predictors import PREDICTORS
+from _predictors import PAPER as PREDICTORS
 from _raster import Grid, created, read, write
 from conftest import real
 from sample_area import lattice, main

@@ -20,7 +20,9 @@ NAMES = ("stations", *PRODUCTS)
 
 def triplets(samples: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     """Return the station rows with both products: place (site), calendar month, three values."""
-    rows = samples[samples["source"] == "insitu"].merge(products, on="sample")
+    # A product may be a predictor too (SMC): its column of the samples would hide the product's.
+    rows = samples.loc[samples["source"] == "insitu", ["sample", "site", "month", "target"]]
+    rows = rows.merge(products, on="sample")
     rows = rows.rename(columns={"target": NAMES[0]}).assign(calendar=rows["month"].str[5:7])
     return rows[["site", "calendar", *NAMES]].dropna()
 
