@@ -9,12 +9,22 @@ import rasterio
 
 from conftest import ROOT, parsed_rules, real, snakemake
 
+QUICK = """
+model:
+  folds: 5
+  search: {n_estimators: [20], max_features: [0.333], min_samples_leaf: [1, 20]}
+  importance_repeats: 2
+  importance_drop_trees: 10
+"""
+
 
 def test_the_cook_farm_runs_from_its_table_and_raster(tmp_path):
     """Real soil moisture: random folds claim what places left out do not confirm."""
     real("cookfarm/cookfarm.rda")
     (tmp_path / "cookfarm").symlink_to(real("cookfarm"))
-    snakemake(tmp_path, config=ROOT / "config" / "cookfarm.yaml")
+    quick = tmp_path / "quick.yaml"
+    quick.write_text(QUICK)
+    snakemake(tmp_path, config=[ROOT / "config" / "cookfarm.yaml", quick])
     bars = pd.read_csv(tmp_path / "results/model/bars.csv")
     pooled = scores(bars[bars["model"] == "paper"])
     assert pooled.loc[("random_cv", "R2"), "value"] == pytest.approx(0.96, abs=0.02)
