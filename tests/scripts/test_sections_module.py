@@ -66,21 +66,6 @@ def test_products_stand_side_by_side_in_the_published_order():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(-6.5e-15, "0"), (1234, "1,234"), (28.314, "28.3"), (-0.0601, "−0.0601"), ("a", "a")],
-)
-def test_cells_of_small_tables_are_readable(value, text):
-    assert _sections.cell(value) == text
-
-
-def test_search_shows_full_depth_in_words():
-    table = pd.DataFrame(dict(rank=[2, 1], rmse=[0.04, 0.037123], max_depth=[10, np.nan]))
-    head, rows = _sections.tuning(table)
-    assert head == ["rank", "rmse", "max_depth"]
-    assert rows == [["1", "0.0371", "unlimited"], ["2", "0.04", "10"]]
-
-
-@pytest.mark.parametrize(
     ("low", "high", "text"), [(0.8, 0.91, " (80 % to 91 %)"), (np.nan, np.nan, "")]
 )
 def test_an_interval_is_told_where_there_is_one(low, high, text):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from base64 import b64encode
 from html import escape
 from pathlib import Path
 
@@ -26,7 +25,12 @@ table{border-collapse:collapse;font-size:.88rem;margin:.8rem 0;font-variant-nume
 caption{text-align:left;color:var(--soft);padding-bottom:.3rem}
 th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}
-td:first-child{white-space:normal;min-width:11rem}
+td:first-child{white-space:normal;min-width:7rem}
+td.long{white-space:normal;min-width:16rem;text-align:left}
+caption span{position:sticky;left:0;display:inline-block;max-width:min(44rem,100vw - 2.4rem)}
+summary{cursor:pointer;padding:.3rem 0}
+details .wide{max-height:32rem;overflow:auto}
+pre{font-size:.8rem;line-height:1.4}
 thead th{vertical-align:bottom;border-bottom:2px solid var(--ink)}
 thead th{white-space:normal;min-width:3.4rem}
 a{color:var(--blue)}
@@ -45,29 +49,56 @@ def note(text: str) -> str:
     return f"<p class=note>{escape(text)}</p>"
 
 
-def table(head: list[str], rows: list[list[str]], caption: str) -> str:
-    """Return a table of text; wide ones scroll inside themselves."""
+def table(head: list[str], rows: list[list[str]], caption: str, folded: bool = False) -> str:
+    """Return a table of text; wide ones scroll inside themselves, `folded` ones open on request."""
     heads = "".join(f"<th scope=col>{escape(cell)}</th>" for cell in head)
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{_long(cell)}>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows
     )
-    return (
-        f"<div class=wide><table><caption>{escape(caption)}</caption>"
+    name = "" if folded else f"<caption><span>{escape(caption)}</span></caption>"
+    made = (
+        f"<div class=wide tabindex=0><table>{name}"
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
+    return _details(f"{caption} ({len(rows)} rows)", made) if folded else made
+
+
+def _long(cell: str) -> str:
+    """Return the mark of a cell whose text may break into lines."""
+    return " class=long" if len(cell) > 40 else ""
+
+
+def _details(summary: str, html: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{html}</details>"
+
+
+def listing(summary: str, text: str) -> str:
+    """Return a text of many lines that opens on request."""
+    return _details(summary, f"<pre class=wide tabindex=0>{escape(text)}</pre>")
 
 
 def figure(stem: str, png: bytes, caption: str) -> str:
-    """Return a figure: the picture itself, its caption, links to the files beside the page."""
+    """Return a figure: the picture beside the page, its caption, links to it as PDF and numbers."""
     name, words = escape(stem), escape(caption)
     links = ", ".join(f'<a href="{name}.{end}">{end.upper()}</a>' for end in ("png", "pdf", "csv"))
-    picture = b64encode(png).decode("ascii")
+    across, down = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
     # Letters are then as large in a narrow figure as in a wide one.
-    width = round(int.from_bytes(png[16:20]) * 0.7)
+    width, height = round(across * 0.7), round(down * 0.7)
     return (
-        f'<figure id="{name}"><img style="width:{width}px" alt="{words}" '
-        f'src="data:image/png;base64,{picture}">'
+        f'<figure id="{name}"><a href="{name}.png"><img loading=lazy width={width} height={height} '
+        f'alt="{escape(caption.split(". ")[0])}" src="{name}.png"></a>'
         f"<figcaption>{words} {links}</figcaption></figure>"
+    )
+
+
+def viewer(script: str, index: str, page: str) -> str:
+    """Return the place of the maps and what fills it; `index` is the first file of their data."""
+    source = escape(Path(os.path.relpath(index, Path(page).parent)).as_posix())
+    return (
+        "<div id=viewer class=viewer>"
+        "<noscript>To look at the maps here, allow this page its scripts.</noscript></div>\n"
+        f'<script>\n{script}</script>\n<script src="{source}"></script>\n'
     )
 
 
@@ -82,7 +113,9 @@ def links(paths: list[str], page: str) -> str:
     return f"<ul class=files>{items}</ul>"
 
 
-def document(title: str, banner: str, lead: list[str], sections: list[tuple[str, str]]) -> str:
+def document(
+    title: str, banner: str, lead: list[str], sections: list[tuple[str, str]], style: str = ""
+) -> str:
     """Return the whole page; `title`, `banner` and `lead` are text, sections (text, HTML)."""
     notice = f"<p class=banner>{escape(banner)}</p>" if banner else ""
     words = "".join(f"<p class=lead>{escape(text)}</p>" for text in lead)
@@ -92,7 +125,7 @@ def document(title: str, banner: str, lead: list[str], sections: list[tuple[str,
     return (
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>"
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n<body>"
         f"<header>{notice}<h1>{escape(title)}</h1>\n{words}</header>\n"
         f"<main>{body}</main></body></html>\n"
     )

@@ -1,7 +1,7 @@
 """The tables of the page: each takes a table of the run and returns head and rows of text.
 
 Words that hold for every run stand in build_page; here are only numbers and the names of what
-they belong to.
+they belong to, and the sentences that follow from a single table.
 """
 
 from __future__ import annotations
@@ -45,16 +45,13 @@ KINDS = {
     ("anomalies", "triple_collocation"): "anomalies, triple collocation",
     ("anomalies", "three_cornered"): "anomalies, three-cornered hat",
 }
+RIVAL = "SMCI, bilinear"  # the target product itself, brought to the grid: the bar to clear
 TRUTH_NOTE = (
     "All products are judged on the same cells and months. Spatial R: over cells, mean of the "
     "months. Temporal R: over months, mean of the cells. Anomaly R: after each cell's mean of the "
     "calendar month is taken off. Fine-scale R: deviations from the mean of the 1 km cell; a "
     "product without such detail has none (–). SD ratio: spread over the truth's; below 1 the "
     "extremes are lost."
-)
-INPUTS_NOTE = (
-    "Missing: share of the study's cells, or of its station-months, without a value after masks. "
-    "Every file with its checksum: inputs.lock beside this page."
 )
 DESIGN_NOTE = (
     "Folds that keep all months of a place together answer the question a map asks. The others "
@@ -96,20 +93,46 @@ def between(low: float, high: float, printed=number) -> str:
     return "" if pd.isna(low) else f" ({printed(low)} to {printed(high)})"
 
 
-def cell(value) -> str:
-    """Return one value of a small table as printed: three significant digits, counts whole."""
-    if isinstance(value, str):
-        return value
-    if pd.isna(value):
-        return "–"
-    if abs(value) < 1e-9:  # what rounding leaves of a zero
-        return "0"
-    return (f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}").replace("-", "−")
+def truth_words(score: pd.DataFrame, unit: str) -> str:
+    """Return in words how far the maps are from the simulated truth, and how far SMCI is."""
+    found = score[score["period"] == "all"].set_index(["product", "metric"])["value"]
+    own, rival = (
+        f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
+        for product in ("map", RIVAL)
+    )
+    return f"Against the simulated truth the maps are off by {own}, interpolated SMCI by {rival}."
 
 
-def plain(table: pd.DataFrame) -> Table:
-    """Return head and rows of a small table as it is."""
-    return list(table), [[cell(value) for value in row] for row in table.itertuples(index=False)]
+def applicability_words(table: pd.DataFrame, trust: pd.DataFrame | None, unit: str) -> str:
+    """Return how much of the area is like the samples, and how far that matters if it is known."""
+    inside, beyond = table["share_inside"].mean(), table["share_beyond_range"].mean()
+    words = (
+        f"{percent(inside)} of the cells are inside the area of applicability (mean of the "
+        "months): their predictors are as near to a sample as samples left out are to the others "
+        f"(Meyer & Pebesma 2021, doi:10.1111/2041-210X.13650). {percent(beyond)} have a predictor "
+        "beyond its range in training."
+    )
+    if trust is None:
+        return words
+    of = trust.set_index("quantity")["value"].reindex(["RMSE inside", "RMSE outside"])
+    return (
+        f"{words} Against the simulated truth the maps are off by {number(of.iloc[0])} {unit} "
+        f"inside and {number(of.iloc[1])} outside."
+    )
+
+
+def interval_words(known: bool) -> str:
+    """Return what the published bounds are bounds of; is the error from the truth `known`?"""
+    if not known:
+        return (
+            "The bounds are for what the forest has learned from. How far that is from the true "
+            "soil moisture is not known here, and nothing is added for it."
+        )
+    return (
+        "The published lower and upper bounds are for the true soil moisture of a cell: the error "
+        "of SMCI itself is added, as far as stations show it. The forest's own interval is for "
+        "SMCI. Stations, with errors of their own as points, may fall outside it more often."
+    )
 
 
 def validation(metrics: pd.DataFrame) -> Table:
@@ -276,22 +299,3 @@ def collocated(collocation: pd.DataFrame) -> tuple[Table, list[str]]:
         rows.append([product, *texts])
     reasons = list(dict.fromkeys(found["reason"].dropna()))
     return (["Error of", *KINDS.values()], rows), reasons
-
-
-def tuning(search: pd.DataFrame) -> Table:
-    """Return the search, best first; an empty depth means full depth."""
-    table = search.sort_values("rank").copy()
-    if "max_depth" in table:
-        table["max_depth"] = [cell(v) if pd.notna(v) else "unlimited" for v in table["max_depth"]]
-    return plain(table)
-
-
-def went_in(inputs: pd.DataFrame) -> Table:
-    """Return the data sets that the run used (T1)."""
-    rows = []
-    for row in inputs.itertuples():
-        missing = "–" if pd.isna(row.missing_share) else f"{row.missing_share:.1%}"
-        size = f"{row.bytes / 1e6:,.1f}"
-        name = f"{row.product} {row.version}".strip()
-        rows.append([name, row.layer, row.native_grid, f"{row.files:,}", size, missing, row.source])
-    return ["Data set", "layer", "native grid", "files", "MB", "missing", "from"], rows

@@ -10,39 +10,14 @@ import pandas as pd
 
 import _page
 import _sections
+import _tables
 from _log import UserError, log, log_to
 from _sections import between, number, percent
 from _trust import described, of_target, score_of, stated
 from _whole import whole
 
-STEPS = "the forest's prediction after the steps that “maps” in the config asks for"
-CAPTIONS = {
-    "fig01": "Study area: terrain, rain gauges (purple circles), soil-moisture sites (green "
-    "triangles) and the outline of what is mapped.",
-    "fig03": "Predicted against target values. (a) Training samples: memory, not skill. (b) Unseen "
-    "times (the held-out years or months), but of places the forest was trained on: it may "
-    "recognise a place by its soil and terrain. (c) Places never seen, which is what the map does "
-    "in nearly every cell.",
-    "fig06": "Pearson correlation of the predictors over all samples. Where sand, silt, clay and "
-    "the water capacity made from them are among them, these four carry only two independent "
-    "columns. An aspect is an angle, so its linear correlations mean little.",
-    "fig07": "Importance: increase of RMSE when one predictor is permuted. Bars are means, dots "
-    "single permutations. At unseen times of seen places a predictor that identifies a place "
-    "ranks high whether or not it governs soil moisture, and so does white noise; the order is "
-    "that of places never seen.",
-    "fig08_products": f"The published map ({STEPS}) beside the products it is made to refine, on "
-    "one colour scale. Grey: no value. A smoother map is not a more accurate one.",
-    "fig08b": f"The published maps of the year ({STEPS}), each above SMCI of the same month, on "
-    "one colour scale. Grey: no value, because a predictor is missing or snow or frost was "
-    "screened out.",
-    "fig08_maps": "The map, and what was measured at the places on the same colour scale. A "
-    "hollow circle has no measurement in that month.",
-}
-# What the picture of claims shows depends on what a study has.
+# What the picture of claims shows beside what validation claims depends on what a study has.
 CLAIMS = {
-    "claimed": "What each validation claims. The usual one asks for unseen times of places that "
-    "the forest was trained on; a forest on nothing but a random number per place, and a look-up "
-    "without any forest, took the same test.",
     "target": "Claims are of the samples of SMCI alone, where there are any: a station is off by "
     "its own error as a point, which would make places left out look worse. In the middle: the "
     "forest's prediction against SMCI in every cell of the test months, those it was trained on "
@@ -56,7 +31,6 @@ ASKED = {
     "random_cv": "random folds",
     "leave_location_out": "places left out",
 }
-RIVAL = "SMCI, bilinear"  # the target product itself, brought to the grid: the bar to clear
 JUDGED = {"all": "All samples", "insitu": "Stations only: the other samples are SMCI itself"}
 PERIODS = {"all": "All months", "test": "Test months"}
 BANNER = (
@@ -116,16 +90,6 @@ def accuracy_words(metrics: pd.DataFrame, baseline: pd.DataFrame | None, unit: s
     return told
 
 
-def truth_words(score: pd.DataFrame, unit: str) -> str:
-    """Return in words how far the maps are from the simulated truth, and how far SMCI is."""
-    found = score[score["period"] == "all"].set_index(["product", "metric"])["value"]
-    own, rival = (
-        f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
-        for product in ("map", RIVAL)
-    )
-    return f"Against the simulated truth the maps are off by {own}, interpolated SMCI by {rival}."
-
-
 def claims_words(metrics: pd.DataFrame, claims: pd.DataFrame, unit: str) -> str:
     """Return in words what validation claims and what is so, as far as it is known."""
     found = {
@@ -159,38 +123,6 @@ def bars_words(metrics: pd.DataFrame, bars: pd.DataFrame) -> str:
     )
 
 
-def interval_words(errors: pd.DataFrame) -> str:
-    """Return what the published bounds are bounds of."""
-    if stated(errors) is None:
-        return (
-            "The bounds are for what the forest has learned from. How far that is from the true "
-            "soil moisture is not known here, and nothing is added for it."
-        )
-    return (
-        "The published lower and upper bounds are for the true soil moisture of a cell: the error "
-        "of SMCI itself is added, as far as stations show it. The forest's own interval is for "
-        "SMCI. Stations, with errors of their own as points, may fall outside it more often."
-    )
-
-
-def applicability_words(table: pd.DataFrame, trust: pd.DataFrame | None, unit: str) -> str:
-    """Return how much of the area is like the samples, and how far that matters if it is known."""
-    inside, beyond = table["share_inside"].mean(), table["share_beyond_range"].mean()
-    words = (
-        f"{percent(inside)} of the cells are inside the area of applicability (mean of the "
-        "months): their predictors are as near to a sample as samples left out are to the others "
-        f"(Meyer & Pebesma 2021, doi:10.1111/2041-210X.13650). {percent(beyond)} have a predictor "
-        "beyond its range in training."
-    )
-    if trust is None:
-        return words
-    of = trust.set_index("quantity")["value"].reindex(["RMSE inside", "RMSE outside"])
-    return (
-        f"{words} Against the simulated truth the maps are off by {number(of.iloc[0])} {unit} "
-        f"inside and {number(of.iloc[1])} outside."
-    )
-
-
 def samples_words(samples: pd.DataFrame) -> list[str]:
     """Return what the samples are like: one sentence a quantity that has a value."""
     told = []
@@ -212,15 +144,17 @@ def samples_words(samples: pd.DataFrame) -> list[str]:
     return told
 
 
-def caption_of(stem: str, claims: pd.DataFrame) -> str:
-    """Return the caption of a figure by the longest beginning of its name that has one.
+def caption_of(stem: str, captions: dict[str, str], claims: pd.DataFrame) -> str:
+    """Return the caption of a figure: that of the longest beginning of its name that has one.
 
-    claims: the numbers of the picture of claims, whose caption tells the groups in it.
+    captions: {name without the year: text}; claims: the numbers of the picture of claims, whose
+    caption also tells the groups in it. Without a caption it is the name itself.
     """
+    known = [name for name in captions if stem.startswith(name)]
+    told = [captions[max(known, key=len)] if known else stem.replace("_", " ")]
     if stem.startswith("fig13"):
-        return " ".join(CLAIMS[group] for group in dict.fromkeys(claims["group"]))
-    known = [key for key in CAPTIONS if stem.startswith(key)]
-    return CAPTIONS[max(known, key=len)] if known else stem.replace("_", " ")
+        told += [CLAIMS[group] for group in dict.fromkeys(claims["group"]) if group in CLAIMS]
+    return " ".join(told)
 
 
 def truth_section(metrics: pd.DataFrame, score: pd.DataFrame, unit: str) -> str:
@@ -255,10 +189,15 @@ def trust_sections(read: dict, unit: str) -> list[tuple[str, str]]:
         f"How often intervals of {percent(level)} hold; calibrated: cross-fitted; width in {unit}"
     )
     table = _page.table(*_sections.coverage(read["intervals"], trust), told)
-    sections.append(("How sure the maps are", _page.words(interval_words(errors)) + table))
+    sections.append(
+        (
+            "How sure the maps are",
+            _page.words(_sections.interval_words(stated(errors) is not None)) + table,
+        )
+    )
     area = pd.concat(read["applicability"], ignore_index=True)
     table = _page.table(*_sections.by_month(area), "DI: dissimilarity index, no unit")
-    words = _page.words(applicability_words(area, trust, unit))
+    words = _page.words(_sections.applicability_words(area, trust, unit))
     sections.append(("Area of applicability", words + table))
     words = "".join(map(_page.words, samples_words(read["samples"])))
     if words:
@@ -272,6 +211,21 @@ def trust_sections(read: dict, unit: str) -> list[tuple[str, str]]:
     return sections
 
 
+def paper_section(table: pd.DataFrame) -> tuple[str, str]:
+    """Return heading and HTML of what the paper says and this run finds, counted by verdict."""
+    counts = table["verdict"].value_counts(sort=False)
+    told = f"{len(table)} numbers of the paper: " + ", ".join(f"{n} {v}" for v, n in counts.items())
+    return "Beside the paper", _page.words(f"{told}.") + _page.table(
+        *_tables.plain(table), "Every number of the paper that this run can compute, and its own"
+    )
+
+
+def made_with(commit: str, settings: str) -> tuple[str, str]:
+    """Return heading and HTML of the versions and the config; `settings` is JSON."""
+    table = _page.table(*_tables.versions(commit), "What made this page")
+    return "How it was made", table + _page.listing("The config that was used", settings)
+
+
 def sections_of(pictures: list[str], read: dict, unit: str) -> list[tuple[str, str]]:
     """Return (heading, HTML) of the sections, without the label of a simulated study.
 
@@ -280,23 +234,32 @@ def sections_of(pictures: list[str], read: dict, unit: str) -> list[tuple[str, s
     maps, claims, *others = pictures
     metrics, rain = read["metrics"], read["rain"]
     words = _page.words(claims_words(metrics, read["claims"], unit))
-    sections = [("The maps", maps), ("What is claimed, and what is so", words + claims)]
+    sections = [
+        ("The maps", read["viewer"] + maps),
+        ("What is claimed, and what is so", words + claims),
+    ]
     if read["score"] is not None:
         told = truth_section(metrics, read["score"], unit)
         sections.append(("How good the maps really are", told))
     told = f"Errors in {unit}; in brackets 95 % intervals over places"
     scores = _page.table(*_sections.validation(metrics), told) + _page.note(_sections.DESIGN_NOTE)
     sections += [("How accurate the forest is", scores), *trust_sections(read, unit)]
+    if read["paper"] is not None:
+        sections.append(paper_section(read["paper"]))
     sections.append(("Figures", "".join(others)))
+    for name, (head, told) in _tables.SHOWN.items():
+        if read[name] is not None:
+            found, many = _tables.shown(name, read[name])
+            sections.append((head, _page.table(*found, told, folded=many)))
     if rain is not None:
         told = "Each gauge predicted from the others; RMSE and bias in mm a month"
-        sections.append(("Rain between the gauges", _page.table(*_sections.plain(rain), told)))
+        sections.append(("Rain between the gauges", _page.table(*_tables.plain(rain), told)))
     told = f"Every combination tried, best first; out-of-fold RMSE in {unit}"
-    table = _page.table(*_sections.tuning(read["search"]), told)
+    table = _page.table(*_tables.tuning(read["search"]), told)
     sections.append(("How the forest was tuned", table))
     if read["inputs"] is not None:
-        table = _sections.went_in(read["inputs"].rename(columns={"from": "source"}))
-        sections.append(("What went in", _page.table(*table, _sections.INPUTS_NOTE)))
+        table = _tables.went_in(read["inputs"].rename(columns={"from": "source"}))
+        sections.append(("What went in", _page.table(*table, _tables.INPUTS_NOTE)))
     return sections
 
 
@@ -317,12 +280,24 @@ def main(
     collocation,
     rain,
     inputs,
+    paper,
+    series,
+    statistics,
+    trends,
+    products,
+    description,
+    captions,
+    viewer,
+    style,
+    index,
     maps,
     page,
     title,
     unit,
     simulated,
     months,
+    commit,
+    settings,
 ):
     unit = unit.replace("m3", "m³")
     tables = dict(
@@ -339,24 +314,37 @@ def main(
         trust=trust,
         collocation=collocation,
         rain=rain,
+        paper=paper,
+        series=series,
+        statistics=statistics,
+        products=products,
+        description=description,
     )
     read = {name: pd.read_csv(path) if path else None for name, path in tables.items()}
     read["applicability"] = [pd.read_csv(path) for path in applicability]
+    read["trends"] = None
+    if trends:
+        read["trends"] = pd.concat([pd.read_csv(path, dtype={"month": str}) for path in trends])
+    code, look = (Path(path).read_text(encoding="utf-8") for path in (viewer, style))
+    read["viewer"] = _page.viewer(code, index, page)
     read["inputs"] = None
     if inputs:
         read["inputs"] = pd.read_csv(inputs, dtype={"version": str}).fillna({"version": ""})
     lead = [made_words(months, unit), *stated_words(read["errors"], unit)]
     if score:
-        lead.append(truth_words(read["score"], unit))
+        lead.append(_sections.truth_words(read["score"], unit))
     lead += accuracy_words(read["metrics"], read["baseline"], unit)
+    texts = {path.stem: path.read_text(encoding="utf-8").strip() for path in map(Path, captions)}
     pictures = [
-        _page.figure(path.stem, path.read_bytes(), caption_of(path.stem, read["claims"]))
+        _page.figure(path.stem, path.read_bytes(), caption_of(path.stem, texts, read["claims"]))
         for path in map(Path, figures)
     ]
     label = " (simulated)" if simulated else ""
     sections = [(f"{head}{label}", part) for head, part in sections_of(pictures, read, unit)]
+    sections.append(made_with(commit, settings))
     files = _page.note("Cloud-Optimized GeoTIFFs.") + _page.links(maps, page)
-    html = _page.document(title, BANNER if simulated else "", lead, [*sections, ("Files", files)])
+    sections.append(("Files", files))
+    html = _page.document(title, BANNER if simulated else "", lead, sections, look)
     with whole(page) as part:
         part.write_text(html, encoding="utf-8")
     log.info("%d figures, %d maps linked, %.1f MB", len(pictures), len(maps), len(html) / 1e6)
@@ -381,10 +369,22 @@ if __name__ == "__main__":
         collocation=snakemake.input.collocation,
         rain=snakemake.input.rain,
         inputs=snakemake.input.inputs,
+        paper=snakemake.input.paper,
+        series=snakemake.input.series,
+        statistics=snakemake.input.statistics,
+        trends=snakemake.input.trends,
+        products=snakemake.input.products,
+        description=snakemake.input.description,
+        captions=snakemake.input.captions,
+        viewer=snakemake.input.viewer,
+        style=snakemake.input.style,
+        index=snakemake.input.index,
         maps=snakemake.input.maps,
         page=snakemake.output.page,
         title=snakemake.params.title,
         unit=snakemake.params.unit,
         simulated=snakemake.params.simulated,
         months=snakemake.params.months,
+        commit=snakemake.params.commit,
+        settings=snakemake.params.settings,
     )
