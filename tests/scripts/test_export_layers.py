@@ -81,17 +81,20 @@ def test_block_mean_leaves_out_what_is_missing_and_keeps_the_rest_of_the_edge():
     assert np.isnan(export_layers.block_mean(np.full((2, 2), np.nan), 2)).all()
 
 
-@pytest.mark.parametrize("factor", [1, 2, 3, 4, 8])
-def test_reduced_is_the_block_mean_with_overviews_and_without(tmp_path, factor):
-    values = np.random.default_rng(1).random((1200, 1056)).astype("float32")
-    grid = Grid(ALBERS, GRID.transform, 1056, 1200)
+@pytest.mark.parametrize(("rows", "cols"), [(1200, 1056), (1202, 1050), (1031, 1030)])
+def test_reduced_is_the_block_mean_with_overviews_and_without(tmp_path, rows, cols):
+    values = np.random.default_rng(1).random((rows, cols)).astype("float32")
+    grid = Grid(ALBERS, GRID.transform, cols, rows)
     path = str(tmp_path / "map.tif")
     with cloud_optimized(path, grid, {"soil_moisture": "m3/m3"}) as target:
         target.write(values, 1)
     with rasterio.open(path) as source:
-        assert source.overviews(1)[0] == 2
-    want = export_layers.block_mean(values.astype(float), factor)
-    np.testing.assert_allclose(export_layers.reduced(path, factor), want, atol=1e-6)
+        assert source.overviews(1)[:2] == [2, 4]
+    for factor in (1, 2, 3, 4, 8):
+        want = export_layers.block_mean(values.astype(float), factor)
+        found = export_layers.reduced(path, factor)
+        assert found.shape == export_layers.coarse(grid, factor).shape
+        np.testing.assert_allclose(found, want, atol=1e-6)
 
 
 def test_a_band_is_found_by_name(tmp_path):

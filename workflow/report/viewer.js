@@ -399,6 +399,7 @@
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
+      root.dataset.left = about.months.filter((name) => !data[name]).length + (about.calendar.length && !data.trend ? 1 : 0);
       paint();
       draw();
       legend();

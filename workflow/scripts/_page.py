@@ -12,6 +12,7 @@ STYLE = """
 body{margin:0;color:var(--ink);background:#fff;font:17px/1.55 system-ui,sans-serif}
 main,header{max-width:60rem;margin:auto;padding:0 1.2rem}
 header{padding-top:2.2rem}
+h1,h2,p,li,figcaption{overflow-wrap:anywhere}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .6rem}
 h2{font-size:1.25rem;margin:2.6rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--line)}
 p{max-width:44rem;margin:.5rem 0}

@@ -55,11 +55,13 @@ def reduced(path: str, factor: int, band: str | int = 1) -> np.ndarray:
     """Return block means of a band; reads the overview that divides `factor`, strip by strip.
 
     Overviews are means already (COG, average), so the mean of them is that of the cells, but for
-    blocks that are partly without a value.
+    blocks that are partly without a value. One whose cells do not fit whole into the raster is
+    passed over: it is stretched.
     """
     with rasterio.open(path) as source:
-        levels = source.overviews(1)
-    level = max((k for k in levels if factor % k == 0), default=1)
+        levels, sides = source.overviews(1), (source.width, source.height)
+    exact = [k for k in levels if factor % k == 0 and not any(side % k for side in sides)]
+    level = max(exact, default=1)
     options = {} if level == 1 else {"overview_level": levels.index(level)}
     rest = factor // level
     with rasterio.open(path, **options) as source:
