@@ -24,7 +24,7 @@ from rasterio.transform import Affine
 
 import _page
 import export_layers
-from _raster import Grid, write
+from _raster import Grid, created, write
 from conftest import ROOT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -173,12 +173,19 @@ def browser(tmp_path_factory):
     started.close()
 
 
+def area():
+    """Return the cells of the study: a corner is not in it."""
+    within = np.ones(GRID.shape, bool)
+    within[:2, :5] = False
+    return within
+
+
 def layers(month, kind):
     """Return a made-up layer of a month: no two cells are alike, some have no value."""
     rng = np.random.default_rng([MONTHS.index(month), len(kind)])
     shift = {"lower": -0.1, "upper": 0.1}.get(kind, 0.0)
     layer = 0.4 + shift + 0.03 * rng.standard_normal(GRID.shape)
-    layer[:2, :5] = np.nan  # outside
+    layer[~area()] = np.nan
     layer[10, 10] = np.nan
     return layer.astype("float32")
 
@@ -205,6 +212,9 @@ def build(folder, months=MONTHS, full=True, note="simulated data", name="A1"):
         ]
         extra["smci"] = [raster("smci.tif", DEGREES, {"v": smci})] * len(months)
         extra["trend"] = [raster(f"trend{n}.tif", GRID, one) for n, one in enumerate(trends)]
+        extra["grid"] = str(folder / "grid.tif")
+        with created(extra["grid"], GRID, {"inside": ""}, dtype="uint8", nodata=255) as target:
+            target.write(area().astype("uint8"), 1)
         extra["insitu"] = str(folder / "insitu.csv")
         at = ",33.8,102.02,"
         rows = [f"{name}{at}{MONTHS[0]},0.41", f"{name}{at}{MONTHS[2]},0.43"]
@@ -255,7 +265,7 @@ def test_the_page_opens_from_disk_without_an_error_or_a_request_that_leaves(brow
 def test_a_click_tells_value_interval_and_place_of_that_cell(browser, page):
     browser.open(page).ready().click(ROW, COL)
     told = browser.text(".told")
-    assert told.startswith("Map, August 2018: ")
+    assert told.startswith("Soil moisture, August 2018: ")
     own, lower, upper = (layers("2018-08", kind)[ROW, COL] for kind in ("maps", "lower", "upper"))
     assert near(told, own)
     ends = [float(v) for v in re.search(r"interval ([0-9.]+) to ([0-9.]+)", told).groups()]
@@ -303,7 +313,7 @@ def test_the_switch_shows_every_product(browser, page):
     with rasterio.open(page.parents[1] / "smci.tif") as source:
         smci = mean(source.read(1).astype(float))[ROW, COL]
     want = {
-        "Map": (own, 0.001),
+        "Soil moisture": (own, 0.001),
         "Lower bound": (lower, 0.001),
         "Upper bound": (upper, 0.001),
         "Width of the interval": (upper - lower, 0.002),
@@ -388,7 +398,7 @@ def test_zooming_keeps_the_cell_and_a_click_still_meets_the_cell_under_it(browse
 
 def test_a_cell_without_a_value_says_so(browser, page):
     browser.open(page).ready().click(10, 10)
-    assert browser.text(".told") == "Map, August 2018: no value"
+    assert browser.text(".told") == "Soil moisture, August 2018: no value"
 
 
 @pytest.mark.parametrize("width", [360, 375, 768])

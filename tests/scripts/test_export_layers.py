@@ -250,10 +250,12 @@ def test_scales_are_one_for_what_is_compared_and_even_for_differences(tmp_path):
     assert list(found) == [
         "map", "lower", "upper", "width", "di", "smci", "difference", "trend",
     ]  # fmt: skip
+    assert found["map"]["label"] == "Soil moisture"
     ends = {(found[name]["low"], found[name]["high"]) for name in ("map", "lower", "upper", "smci")}
     assert len(ends) == 1
     assert found["difference"]["low"] == -found["difference"]["high"]
-    assert found["trend"]["unit"] == "m³/m³ per year" and found["width"]["low"] == 0
+    assert found["trend"]["unit"] == "m³/m³ per year" and found["di"]["low"] == 0
+    assert 0.2 < found["width"]["low"] < 0.4 < found["width"]["high"] < 0.6
     assert {len(one["colours"]) for one in found.values()} == {6 * export_layers.COLOURS}
 
 

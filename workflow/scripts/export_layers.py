@@ -208,8 +208,11 @@ def sites_of(insitu: pd.DataFrame, grid: Grid, months: list[str]) -> list[dict]:
     return found
 
 
-def scales(layers: dict[str, list[np.ndarray]], unit: str) -> list[dict]:
-    """Return what the reader may choose from: name, label, unit, colour range and colours."""
+def scales(layers: dict[str, list[np.ndarray]], name: str, unit: str) -> list[dict]:
+    """Return what the reader may choose from, each with label, unit, colour range and colours.
+
+    name: the label of the map itself. What is compared has one range; differences are even about 0.
+    """
 
     def known(name):
         return [layer for layer in layers[name] if np.isfinite(layer).any()]
@@ -225,12 +228,12 @@ def scales(layers: dict[str, list[np.ndarray]], unit: str) -> list[dict]:
     low, high = limits(shown, paper=False)
     same = {"unit": unit, "low": low, "high": high, "colours": colours(WETNESS)}
     found = [
-        {"id": "map", "label": "Map"} | same,
+        {"id": "map", "label": name} | same,
         {"id": "lower", "label": "Lower bound"} | same,
         {"id": "upper", "label": "Upper bound"} | same,
         {"id": "width", "label": "Width of the interval"}
         | same
-        | {"low": 0.0, "high": even(pairs("upper", "lower"))},
+        | dict(zip(("low", "high"), limits(pairs("upper", "lower"), paper=False), strict=True)),
         {"id": "di", "label": "Dissimilarity index"}
         | same
         | {"unit": "", "low": 0.0, "high": even(layers["di"])},
@@ -254,7 +257,7 @@ def read_layers(files: dict[str, list[str]], months: list[str], factor: int) -> 
     layers, began = {name: [] for name in files}, time.monotonic()
     for number, month in enumerate(months, 1):
         for name, paths in files.items():
-            layers[name].append(reduced(paths[number - 1], factor))
+            layers[name].append(reduced(paths[number - 1], factor).astype("float32"))
         left = (time.monotonic() - began) / number * (len(months) - number)
         log.info("%s read, %d of %d months, %.0f s left", month, number, len(months), left)
     shapes = {layer.shape for parts in layers.values() for layer in parts}
@@ -285,16 +288,21 @@ def main(
     note,
 ):
     own, unit = Grid.of(maps[0]), printed(unit)
-    area = inside(grid) if grid else np.ones(own.shape, bool)
-    factor = factor_for(int(area.sum()), len(months))
-    cells, share = coarse(own, factor), block_mean(np.where(area, 1.0, 0.0), factor)
-    within = share > 0
+    count = own.width * own.height
+    if grid:
+        count = sum(int(inside(grid, window).sum()) for window in own.blocks())
+    factor = factor_for(count, len(months))
+    cells = coarse(own, factor)
     files = {"map": maps, "lower": lower, "upper": upper, "di": di}
     found = read_layers(files, months, factor)
+    # Without a grid the area is where any month has a value.
+    within = reduced(grid, factor) > 0 if grid else np.isfinite(found["map"]).any(0)
     if smci:
         source = Grid.of(smci[0])
         mean = product_mean(cells, source)
-        found["smci"] = [np.where(within, mean(read(path)), np.nan) for path in smci]
+        found["smci"] = [
+            np.where(within, mean(read(path)), np.nan).astype("float32") for path in smci
+        ]
     for name in ("slope", "significant") if trend else ():
         found[name] = [reduced(path, factor, name) for path in trend]
     steps = {name: step_of(name, parts) for name, parts in found.items()}
@@ -326,7 +334,7 @@ def main(
         "test": [month for month in months if month.startswith(tuple(test))],
         "layers": monthly,
         "steps": steps,
-        "scales": scales(found, unit),
+        "scales": scales(found, "Soil moisture" if grid else "Map", unit),
         "unit": unit,
         "calendar": calendar if trend else [],
         "threshold": threshold,
