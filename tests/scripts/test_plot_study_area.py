@@ -89,3 +89,77 @@ def test_position_is_drawn_wherever_the_study_is(box):
     assert west < box[0] and box[2] < east and south < box[1] and box[3] < north
     named = {text.get_text() for text in axes.texts}
     assert ("Chengdu" in named) == (box[0] > 100)
+
+
+def sites_at(points):
+    table = pd.DataFrame(points, columns=["x", "y"]).assign(kind="site", lon=0, lat=0)
+    return table.assign(name=[f"S{number}" for number in range(len(table))])
+
+
+def test_network_is_a_square_around_its_sites_with_room():
+    extent = (0, 100_000, 0, 80_000)
+    near = [(20_000, 30_000), (30_000, 34_000), (25_000, 31_000)]
+    around = plot_study_area.network(sites_at(near), extent)
+    # the longer side is 10 km: 0.66 of it to each side of the middle
+    assert around == pytest.approx((18_400, 31_600, 25_400, 38_600))
+    # gauges and sites off the map do not widen it
+    far = sites_at(
+        [(20_000, 30_000), (30_000, 34_000), (25_000, 31_000), (90_000, 70_000), (-9, 0)]
+    )
+    far.loc[3, "kind"] = "gauge"
+    assert plot_study_area.network(far, extent) == around
+
+
+def test_sites_all_over_the_map_or_too_few_are_not_enlarged():
+    extent = (0, 100_000, 0, 80_000)
+    assert plot_study_area.network(sites_at([(0, 0), (1, 1)]), extent) is None
+    assert plot_study_area.network(sites_at([(0, 0), (90_000, 1), (5, 5)]), extent) is None
+    same = plot_study_area.network(sites_at([(500, 500)] * 3), extent)
+    assert same == (-4500, 5500, -4500, 5500), "one place is enlarged too"
+
+
+def test_labels_meet_no_point_and_no_other_label():
+    rng = np.random.default_rng(3)
+    points, names = rng.uniform(0, 30, (40, 2)), ["abcde"] * 39 + [""]
+    spots = plot_study_area.labelled(points, names, size=(1.0, 1.5), gap=1.0)
+    assert 5 < len(spots) < 39 and 39 not in spots
+    centres = np.array(list(spots.values()))
+    for number, (x, y) in spots.items():
+        apart = abs(centres - (x, y))
+        assert ((apart[:, 0] >= 5) | (apart[:, 1] >= 1.5)).sum() == len(spots) - 1
+        assert not ((abs(points[:, 0] - x) < 2.5) & (abs(points[:, 1] - y) < 0.75)).any()
+        assert abs(points[number] - (x, y)).max() <= 3.5 + 1e-9, "beside its point"
+    alone = plot_study_area.labelled(np.array([[0.0, 0.0]]), ["ab"], size=(1.0, 1.5), gap=0.5)
+    assert alone == {0: (1.5, 0.0)}, "to the right, half its width and the gap away"
+
+
+@pytest.mark.parametrize(("geographic", "aspect"), [(False, 1.0), (True, 2.0)])
+def test_figure_shows_the_network_and_true_shapes(geographic, aspect):
+    crs, side = (CRS.from_epsg(4326), 0.01) if geographic else (ALBERS, 250)
+    top = 60.4 if geographic else TOP  # at 60 degrees north a degree of latitude is twice as long
+    cells = Grid(crs, Affine(side, 0, 10, 0, -side, top), 80, 80)
+    x, y = cells.centres()
+    table = sites_at([(10 + k * side, top - k * side) for k in (20, 24, 30)]).assign(DEM=3000.0)
+    figure = plot_study_area.figure_of(
+        table, 3000.0 + x - x.min(), x > 0, 100 + x / x.max(), 30 + y / y.max(), cells,
+        [102.0, 33.8, 102.2, 34.0],
+    )  # fmt: skip
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[:3] == ["", "Network (frame in the map)", "Position (orange)"]
+    for axes in figure.axes[:2]:
+        assert axes.get_aspect() == pytest.approx(aspect, rel=1e-3)
+        km = [text.get_text() for text in axes.texts if text.get_text().endswith("m")]
+        # 80 cells are 20 km, or 0.8 degrees of 55.66 km: 44.5 km; the bar is at most 30 % of it
+        if axes is figure.axes[0]:
+            assert km == ["10 km" if geographic else "5 km"]
+    names = {text.get_text() for text in figure.axes[1].texts}
+    assert {"S0", "S1", "S2"} <= names
+
+
+def test_stations_without_a_position_are_counted_and_left_out(tmp_path, caplog):
+    path = tmp_path / "sites.csv"
+    path.write_text("site,lat,lon\nA,33,102\nB,,\nC,34,\n")
+    with caplog.at_level("INFO", "soil-moisture"):
+        found = plot_study_area.points(str(path), "site")
+    assert found["name"].tolist() == ["A"]
+    assert "2 sites without a position are not drawn" in caplog.text
