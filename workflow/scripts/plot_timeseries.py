@@ -116,8 +116,9 @@ def add_panel(axes, table: pd.DataFrame, at: dict[str, float]) -> None:
         if (name, "RMSE") in items:
             text = f"{items.get((name, 'R'), np.nan):.2f} · {items[name, 'RMSE']:.3f}"
             text = text.replace("-", "−").replace("nan", "–")
-            style = dict(color=LOOKS[name][1], fontsize=7, va="bottom", ha="left")
-            axes.text(0.35 * place, 1.02, text, transform=axes.transAxes, **style)
+            style = dict(color=LOOKS[name][1], fontsize=6.5, va="bottom")
+            side = ("left", "center", "right")[place]
+            axes.text(place / 2, 1.02, text, ha=side, transform=axes.transAxes, **style)
 
 
 def figure_of(table: pd.DataFrame, months: dict[str, int], test: list[str], unit: str, left: str):
