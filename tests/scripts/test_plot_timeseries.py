@@ -131,7 +131,7 @@ def test_scores_stand_above_the_panel_and_sites_not_drawn_are_named():
     figure = figure_of(tables(), ["A"], left="Not drawn: Q")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["0.90 · 0.010", "−0.40 · 0.050", "0.70 · 0.100"]
-    assert figure.axes[0].get_title(loc="left") == "(a) A, 4 months"
+    assert figure.axes[0].get_title(loc="left") == "(a) A, n = 4"
     (legend,) = figure.legends
     assert legend.get_title().get_text().endswith("\nNot drawn: Q")
     labels = [text.get_text() for text in legend.get_texts()]
@@ -171,7 +171,7 @@ def test_main_writes_the_same_picture_again_and_names_what_is_missing(tmp_path, 
     with caplog.at_level("INFO", "soil-moisture"):
         run(tmp_path, tables(), sites=["A", "B"], note="simulated data")
     assert "1 of 1 sites with samples drawn" in caplog.text
-    assert "Not drawn (months with data): B (none)" in caplog.text
+    assert "Not drawn (number of values): B (none)" in caplog.text
     first = (tmp_path / "figure.png").read_bytes(), (tmp_path / "figure.pdf").read_bytes()
     predictions, values, scores = tables()
     run(

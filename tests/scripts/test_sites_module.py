@@ -45,7 +45,7 @@ def test_where_none_has_enough_those_with_any_are_drawn():
 
 def test_sites_that_are_not_drawn_are_named_with_their_months():
     assert absent({}) == ""
-    assert absent({"A": 7, "B": 0}) == "Not drawn (months with data): A (7), B (none)"
+    assert absent({"A": 7, "B": 0}) == "Not drawn (number of values): A (7), B (none)"
     many = absent({f"S{n}": n for n in range(1, 9)})
     assert many.endswith("S4 (4), S5 (5) and 3 more")
 

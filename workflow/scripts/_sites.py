@@ -49,9 +49,9 @@ def pick(counts: dict[str, int], wanted: list[str], months: int) -> tuple[list[s
 
 
 def absent(left: dict[str, int]) -> str:
-    """Return in words which sites are not drawn and how many months they have; may be empty."""
+    """Return in words which sites are not drawn and how many values they have; may be empty."""
     if not left:
         return ""
     words = [f"{site} ({months or 'none'})" for site, months in left.items()]
     more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
-    return f"Not drawn (months with data): {', '.join(words[:NAMED])}{more}"
+    return f"Not drawn (number of values): {', '.join(words[:NAMED])}{more}"

@@ -137,8 +137,7 @@ def figure_of(table: pd.DataFrame, months: dict[str, int], test: list[str], unit
         for start, end in spans(at, test):
             axes.axvspan(start, end, color=SHADE, lw=0, zorder=0)
         add_panel(axes, table[table["site"] == site], at)
-        title = f"({letter}) {site}, {months[site]} month{'s' if months[site] > 1 else ''}"
-        axes.set_title(title, loc="left", pad=13)
+        axes.set_title(f"({letter}) {site}, n = {months[site]}", loc="left", pad=13)
         axes.set_xticks(*zip(*ticks(at), strict=True))
         axes.set_xlim(min(at.values()) - 0.7, max(at.values()) + 0.7)
         axes.tick_params(length=2, width=0.5, labelsize=7)
