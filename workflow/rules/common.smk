@@ -3,6 +3,7 @@ import csv
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from functools import partial
 from types import SimpleNamespace
@@ -204,23 +205,54 @@ def of_study(section, key):
 
 def figures():
     """Return the figures of the page, in its order: the maps, the claims, all others."""
+    model = ["fig06_correlation", "fig07_importance"]
+    sites = ["fig03_scatter", "fig04_timeseries", "fig05_taylor"]
     if TABLE:
-        return [
-            "fig08_maps",
-            "fig13_claims",
-            "fig03_scatter",
-            "fig06_correlation",
-            "fig07_importance",
-        ]
+        return ["fig08_maps", "fig13_claims", "fig02_flowchart", *sites, *model]
     return [
         f"fig08b_months_{YEAR}",
         "fig13_claims",
         "fig01_study_area",
-        "fig03_scatter",
-        "fig06_correlation",
-        "fig07_importance",
+        "fig02_flowchart",
+        *sites,
+        *model,
         f"fig08_products_{YEAR}",
+        "fig09_interannual",
+        "fig10_annual_maps",
+        "fig11_monthly_climatology",
+        "fig12_trends",
     ]
+
+
+REPORT = ROOT / "workflow" / "report"
+
+
+def figure(stem):
+    """Return the picture of a figure, with its caption for Snakemake's own report."""
+    caption = REPORT / f"{re.sub(r'_[0-9]{4}$', '', stem)}.rst"
+    return report(
+        f"results/report/{stem}.png", caption=str(caption), category="Figures"
+    )
+
+
+def table(path):
+    """Return a table that Snakemake's own report shows."""
+    return report(path, category="Tables")
+
+
+def captions():
+    """Return the captions of the page's figures that there are."""
+    return sorted(str(path) for path in REPORT.glob("fig*.rst"))
+
+
+def commit():
+    """Return the commit of this code, "" if it is not under version control."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return ended.stdout.strip()
 
 
 def targets():
@@ -245,5 +277,6 @@ def targets():
 wildcard_constraints:
     year=r"\d{4}",
     month=r"\d{4}-\d{2}(-\d{2})?",
+    calendar=r"\d{2}",
     variant="|_paper",
     variable="|".join(MODIS),

@@ -6,12 +6,93 @@ APPLICABILITY = expand(
 )
 
 
+def given(wildcards):
+    """Return the config as it was given, as JSON; a function, because it has braces."""
+    return json.dumps(GIVEN, sort_keys=True)
+
+
+def settings(wildcards):
+    """Return the whole config with its defaults, as JSON."""
+    return json.dumps(config, indent=1, sort_keys=True)
+
+
+def title(wildcards):
+    """Return the title of the study; a function, because it may have braces."""
+    return config["title"]
+
+
+rule plot_flowchart:
+    input:
+        snakefile=ROOT / "Snakefile",
+        rules=sorted((ROOT / "workflow" / "rules").glob("*.smk")),
+    output:
+        png=figure("fig02_flowchart"),
+        pdf="results/report/fig02_flowchart.pdf",
+        csv="results/report/fig02_flowchart.csv",
+    log:
+        "logs/plot_flowchart.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    resources:
+        python=sys.executable,
+    params:
+        config=given,
+        note=NOTE,
+        lib=lib("_figures", "_table"),
+    script:
+        "../scripts/plot_flowchart.py"
+
+
+rule plot_timeseries:
+    input:
+        predictions="results/model/predictions.parquet",
+        products=[] if TABLE else "results/features/products.parquet",
+        sites="results/model/sites.csv",
+    output:
+        png=figure("fig04_timeseries"),
+        pdf="results/report/fig04_timeseries.pdf",
+        csv="results/report/fig04_timeseries.csv",
+    log:
+        "logs/plot_timeseries.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        sites=config["report"]["sites"],
+        months=config["report"]["site_months"],
+        test=TEST,
+        unit=config["unit"],
+        note=NOTE,
+        lib=lib("_figures", "_sites", "_table"),
+    script:
+        "../scripts/plot_timeseries.py"
+
+
+rule plot_taylor:
+    input:
+        sites="results/model/sites.csv",
+    output:
+        png=figure("fig05_taylor"),
+        pdf="results/report/fig05_taylor.pdf",
+        csv="results/report/fig05_taylor.csv",
+    log:
+        "logs/plot_taylor.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        sites=config["report"]["sites"],
+        months=config["report"]["site_months"],
+        note=NOTE,
+        lib=lib("_figures", "_sites", "_table"),
+    script:
+        "../scripts/plot_taylor.py"
+
+
 rule plot_scatter:
     input:
         predictions="results/model/predictions.parquet",
         metrics="results/model/metrics.csv",
     output:
-        png="results/report/fig03_scatter.png",
+        png=figure("fig03_scatter"),
         pdf="results/report/fig03_scatter.pdf",
         csv="results/report/fig03_scatter.csv",
     log:
@@ -30,7 +111,7 @@ rule plot_correlation:
     input:
         samples="results/features/samples.parquet",
     output:
-        png="results/report/fig06_correlation.png",
+        png=figure("fig06_correlation"),
         pdf="results/report/fig06_correlation.pdf",
         csv="results/report/fig06_correlation.csv",
     log:
@@ -49,7 +130,7 @@ rule plot_importance:
     input:
         importance=rules.rank_predictors.output.importance,
     output:
-        png="results/report/fig07_importance.png",
+        png=figure("fig07_importance"),
         pdf="results/report/fig07_importance.pdf",
         csv="results/report/fig07_importance.csv",
     log:
@@ -71,7 +152,7 @@ if TABLE:
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
             samples="results/features/samples.parquet",
         output:
-            png="results/report/fig08_maps.png",
+            png=figure("fig08_maps"),
             pdf="results/report/fig08_maps.pdf",
             csv="results/report/fig08_maps.csv",
         log:
@@ -121,7 +202,7 @@ else:
             sites=SITE_TABLE,
             gauges=_config.located(config["rain"]["gauges"], ROOT),
         output:
-            png="results/report/fig01_study_area.png",
+            png=figure("fig01_study_area"),
             pdf="results/report/fig01_study_area.pdf",
             csv="results/report/fig01_study_area.csv",
         log:
@@ -149,7 +230,7 @@ else:
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
         output:
-            png=f"results/report/fig08_products_{YEAR}.png",
+            png=figure(f"fig08_products_{YEAR}"),
             pdf=f"results/report/fig08_products_{YEAR}.pdf",
             csv=f"results/report/fig08_products_{YEAR}.csv",
         log:
@@ -174,7 +255,7 @@ else:
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
         output:
-            png=f"results/report/fig08b_months_{YEAR}.png",
+            png=figure(f"fig08b_months_{YEAR}"),
             pdf=f"results/report/fig08b_months_{YEAR}.pdf",
             csv=f"results/report/fig08b_months_{YEAR}.csv",
         log:
@@ -241,7 +322,7 @@ rule plot_claims:
         errors="results/model/errors.csv",
         score=rules.score_truth.output.score if SIMULATED else [],
     output:
-        png="results/report/fig13_claims.png",
+        png=figure("fig13_claims"),
         pdf="results/report/fig13_claims.pdf",
         csv="results/report/fig13_claims.csv",
     log:
@@ -255,6 +336,42 @@ rule plot_claims:
         lib=lib("_figures", "_table", "_trust"),
     script:
         "../scripts/plot_claims.py"
+
+
+rule export_layers:
+    input:
+        maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+        lower=expand("results/maps/lower/{month}.tif", month=MONTHS),
+        upper=expand("results/maps/upper/{month}.tif", month=MONTHS),
+        di=expand("results/maps/di/{month}.tif", month=MONTHS),
+        smci=[] if TABLE else expand("results/interim/smci/{month}.tif", month=MONTHS),
+        trend=(
+            []
+            if TABLE
+            else expand("results/maps/trend/{calendar}.tif", calendar=SEASON)
+        ),
+        grid=[] if TABLE else rules.define_grid.output.grid,
+        insitu=[] if TABLE else "results/interim/insitu.csv",
+        applicability="results/model/applicability.json",
+    output:
+        index="results/report/layers/index.js",
+        layers=expand(
+            "results/report/layers/{name}.js",
+            name=MONTHS if TABLE else [*MONTHS, "trend"],
+        ),
+    log:
+        "logs/export_layers.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        months=MONTHS,
+        test=TEST,
+        calendar=SEASON,
+        unit=config["unit"],
+        note=NOTE,
+        lib=lib("_figures", "_raster", "_table"),
+    script:
+        "../scripts/export_layers.py"
 
 
 rule build_page:
@@ -275,6 +392,20 @@ rule build_page:
         collocation=[] if TABLE else "results/model/collocation.csv",
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
+        paper=[] if TABLE else "results/report/compare_with_paper.csv",
+        series=[] if TABLE else "results/maps/series.csv",
+        statistics=[] if TABLE else "results/maps/series_statistics.csv",
+        trends=(
+            []
+            if TABLE
+            else expand("results/maps/trend/{calendar}.csv", calendar=SEASON)
+        ),
+        products=[] if TABLE else "results/maps/products.csv",
+        description=[] if TABLE else "results/maps/description.csv",
+        captions=captions(),
+        viewer=str(REPORT / "viewer.js"),
+        style=str(REPORT / "viewer.css"),
+        index=rules.export_layers.output.index,
         maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
     output:
         page="results/report/index.html",
@@ -283,11 +414,13 @@ rule build_page:
     conda:
         "../../envs/soilmoisture.yaml"
     params:
-        title=config["title"],
+        title=title,
         unit=config["unit"],
         simulated=SIMULATED,
         months=MONTHS,
-        lib=lib("_page", "_sections", "_trust"),
+        commit=commit(),
+        settings=settings,
+        lib=lib("_page", "_sections", "_tables", "_trust"),
     script:
         "../scripts/build_page.py"
 
@@ -310,7 +443,7 @@ rule summarise_run:
     conda:
         "../../envs/soilmoisture.yaml"
     params:
-        title=config["title"],
+        title=title,
         unit=config["unit"],
         months=MONTHS,
         lib=lib("_trust"),
