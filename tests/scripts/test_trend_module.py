@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from _trend import field_significant, kendall_null, least_squares, mann_kendall, theil_sen
+from _trend import (
+    field_limit,
+    field_significant,
+    kendall_null,
+    least_squares,
+    mann_kendall,
+    theil_sen,
+)
 
 SERIES = np.array([0.372, 0.381, 0.379, 0.384, 0.377, 0.390, 0.386, 0.392, 0.388, 0.394])
 YEARS = np.arange(2009, 2019)
@@ -172,3 +179,27 @@ def test_the_field_by_hand():
     ]
     assert not field_significant(np.array([0.2, 0.3])).any()
     assert not field_significant(np.array([np.nan])).any()
+
+
+def test_the_limit_of_a_field_of_few_values_is_that_of_its_cells():
+    p, counts = np.array([0.002, 0.009, 0.05, 0.3]), np.array([3, 4, 20, 73])
+    # Rank 7 of 100 may have 0.007, rank 3 may have 0.003: 0.009 does not pass, 0.002 does.
+    assert field_limit(p, counts, 0.10) == 0.002
+    assert field_significant(np.repeat(p, counts)).sum() == 3
+    assert field_limit(p, counts, 0.20) == 0.05
+    assert field_limit(p, counts, 1e-4) == -1
+    assert field_limit(p[:0], counts[:0]) == -1
+
+
+@pytest.mark.parametrize("years", [5, 10, 23])
+def test_series_without_gaps_are_those_of_pymannkendall(years):
+    reference = pytest.importorskip("pymannkendall")
+    values = np.random.default_rng(years).normal(0.35, 0.02, (years, 40))
+    values[:, 30:] = np.round(values[:, 30:], 2)  # with ties
+    found, sen = mann_kendall(values, np.arange(years)), theil_sen(values, np.arange(years))[0]
+    for cell, series in enumerate(values.T):
+        other = reference.original_test(series)
+        assert found["S"][cell] == other.s
+        assert sen[cell] == pytest.approx(reference.sens_slope(series).slope, rel=0, abs=1e-15)
+        assert found["z"][cell] == pytest.approx(other.z, abs=1e-12)
+        assert found["p"][cell] == pytest.approx(other.p, abs=1e-12)

@@ -130,14 +130,20 @@ def least_squares(values: np.ndarray, years: np.ndarray) -> tuple[np.ndarray, np
     return np.where(n >= LEAST, slope, np.nan), np.where(n >= LEAST, p, np.nan)
 
 
-def field_significant(p: np.ndarray, rate: float = 0.10) -> np.ndarray:
-    """Return the cells whose trend survives many tests: Benjamini-Hochberg at this false rate.
+def field_limit(p: np.ndarray, counts: np.ndarray, rate: float = 0.10) -> float:
+    """Return the largest p that survives many tests: Benjamini-Hochberg at this false rate.
 
-    Of the cells marked, at most `rate` are false in the mean. Where neighbours are alike 0.10 keeps
-    the field at about 0.05 (Benjamini & Hochberg 1995; Wilks 2016, doi:10.1175/BAMS-D-15-00267.1).
-    Cells with p NaN are not tested.
+    `p` rises, `counts` says how many cells have each; exact p take few values, so a field of any
+    size has a short list. -1 where none survives. Of the cells up to the limit, at most `rate` are
+    false in the mean. Where neighbours are alike 0.10 keeps the field at about 0.05 (Benjamini &
+    Hochberg 1995; Wilks 2016, doi:10.1175/BAMS-D-15-00267.1).
     """
+    ranks = np.cumsum(counts)
+    passed = np.flatnonzero(p <= rate * ranks / max(ranks[-1:], default=1))
+    return float(p[passed[-1]]) if len(passed) else -1.0
+
+
+def field_significant(p: np.ndarray, rate: float = 0.10) -> np.ndarray:
+    """Return the cells whose p is within `field_limit`; those with p NaN are not tested."""
     p = np.asarray(p, "float64")
-    ordered = np.sort(p[np.isfinite(p)])
-    passed = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / len(ordered))
-    return p <= (ordered[passed[-1]] if len(passed) else -1.0)
+    return p <= field_limit(*np.unique(p[np.isfinite(p)], return_counts=True), rate)
