@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from rasterio.crs import CRS
 from rasterio.transform import Affine
+from rasterio.windows import Window
 from scipy import stats
 
 import trend_maps
@@ -126,7 +127,8 @@ def quarters():
     west = longitude < 107.4  # the middle of seven columns is their centre, and east of it
     north = latitude >= (w * latitude).sum() / w.sum()
     parts = {"NW": west & north, "NE": ~west & north, "SW": west & ~north, "SE": ~west & ~north}
-    return {"all": np.ones(CELLS.shape, bool)} | parts, np.cos(np.deg2rad(latitude))
+    w = np.round(np.cos(np.deg2rad(latitude)) * 2**14) / 2**14
+    return {"all": np.ones(CELLS.shape, bool)} | parts, w
 
 
 def test_shares_are_of_ground_and_judged_by_permuted_years(tmp_path):
@@ -189,6 +191,19 @@ def test_same_inputs_give_the_same_bytes(tmp_path):
     first = [Path(given[name]).read_bytes() for name in ("trend", "table")]
     run(**given)
     assert [Path(given[name]).read_bytes() for name in ("trend", "table")] == first
+
+
+def test_areas_under_permuted_years_add_up_in_any_order():
+    random = np.random.default_rng(2)
+    deviation = trend_maps.deviations(random.normal(size=(10, 900)))
+    parts = trend_maps.ground(Grid(CELLS.crs, CELLS.transform, 150, 6), Window(0, 0, 150, 6))
+    parts, shuffled = np.stack([parts, parts[::-1]], axis=1), trend_maps.orders(YEARS, 50, seed=1)
+    found = trend_maps.rising(deviation, parts, shuffled)
+    np.testing.assert_array_equal(
+        found, trend_maps.rising(deviation[:, ::-1], parts[::-1], shuffled)
+    )
+    expected = (shuffled.astype("float64") @ deviation > 0) @ parts
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_the_raster_says_what_it_is(tmp_path):

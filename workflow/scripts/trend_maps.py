@@ -31,6 +31,7 @@ QUARTERS = ("NW", "NE", "SW", "SE")  # by longitude and latitude, about the cent
 PERCENTILES = {"min": 0, "p0.1": 0.1, "p50": 50, "p99.9": 99.9, "max": 100}
 AT_ONCE = 2**15  # cells whose pairs of years are held in memory at once
 FITTING = 512  # cells whose slopes under all orders of the years fit into the cache
+STEPS = 2**14
 ROUNDING = 1e-12  # a slope this small beside what its years add up to is 0
 REDRAWN = 1000
 
@@ -158,8 +159,9 @@ class Domain:
         if not enough.any():
             return
         values, area = values[:, enough], area[enough]
-        self.area += given[:, enough] @ area
-        self.total += deviations(values) @ area
+        # Products of matrices would be added up in an order that depends on the number of cores.
+        self.area += (given[:, enough] * area).sum(axis=1)
+        self.total += (deviations(values) * area).sum(axis=1)
         p, counts = np.unique(tested(values, self.years)[1], return_counts=True)
         self.p, place = np.unique(np.concatenate([self.p, p]), return_inverse=True)
         both = np.concatenate([self.counts, counts])
@@ -193,7 +195,9 @@ class Shares:
             ("significant_increasing", marked & (found["S"] > 0), all_cells),
             ("slope", found["slope"], all_cells),
         ):
-            self.sums[name] += has @ parts, counts @ parts, counts @ (parts > 0).astype(int)
+            has, counts = has[:, None], counts[:, None]
+            terms = has * parts, counts * parts, counts & (parts > 0)
+            self.sums[name] += [term.sum(axis=0) for term in terms]
 
     def summed(self) -> list[tuple]:
         """Return (quantity, part, value, low, high, p, n), the parts `all` and QUARTERS of each."""
@@ -231,8 +235,11 @@ def pieces(count: int) -> list[slice]:
 
 
 def ground(cells: Grid, window) -> np.ndarray:
-    """Return the area of the cells of a window, flat."""
-    return weights(cells.crs, cells.centres(window)[1]).ravel()
+    """Return the area of the cells of a window, flat, in steps of 1/STEPS.
+
+    So the sums of FITTING cells are exact in single precision, and the same on any number of cores.
+    """
+    return np.round(weights(cells.crs, cells.centres(window)[1]).ravel() * STEPS) / STEPS
 
 
 def maps_of(values: np.ndarray, years: np.ndarray, limit: float) -> dict[str, np.ndarray]:
