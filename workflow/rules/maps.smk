@@ -137,3 +137,90 @@ for year in sorted({month[:4] for month in MONTHS}):
                 lib=lib("_forest", "_layers", "_quantiles", "_raster"),
             script:
                 "../scripts/predict_maps.py"
+
+
+if not TABLE:
+
+    rule average_maps:
+        input:
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+        output:
+            annual=expand("results/maps/annual/{year}.tif", year=YEARS),
+            climatology=expand(
+                "results/maps/climatology/{calendar}.tif", calendar=SEASON
+            ),
+        log:
+            "logs/average_maps.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            unit=config["unit"],
+            note="simulated" if SIMULATED else "",
+            lib=lib("_raster"),
+        script:
+            "../scripts/average_maps.py"
+
+    rule trend_maps:
+        input:
+            maps=expand("results/maps/monthly/{year}-{{calendar}}.tif", year=YEARS),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            trend="results/maps/trend/{calendar}.tif",
+            table="results/maps/trend/{calendar}.csv",
+        log:
+            "logs/trend_maps/{calendar}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            rate=config["trends"]["rate"],
+            permutations=config["trends"]["permutations"],
+            seed=config["model"]["seed"],
+            unit=config["unit"],
+            note="simulated" if SIMULATED else "",
+            lib=lib("_area", "_raster", "_table", "_trend"),
+        script:
+            "../scripts/trend_maps.py"
+
+    rule summarise_series:
+        input:
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
+            rain=expand("results/interim/pre/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+        output:
+            series="results/maps/series.csv",
+            statistics="results/maps/series_statistics.csv",
+        log:
+            "logs/summarise_series.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            permutations=config["trends"]["permutations"],
+            seed=config["model"]["seed"],
+            unit=config["unit"],
+            lib=lib("_area", "_metrics", "_raster", "_table", "_trend"),
+        script:
+            "../scripts/summarise_series.py"
+
+    rule compare_products:
+        input:
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            products=table("results/maps/products.csv"),
+        log:
+            "logs/compare_products.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            test=TEST,
+            lib=lib("_metrics", "_raster", "_scores", "_table"),
+        script:
+            "../scripts/compare_products.py"
