@@ -108,6 +108,11 @@ def metres_per_unit(crs, y: float) -> float:
     return 111_320 * cos(radians(y)) if crs.is_geographic else 1.0
 
 
+def stretch(crs, extent) -> float:
+    """Return how many times longer a unit of y is than one of x, at the middle: 1 if metric."""
+    return 1 / cos(radians((extent[2] + extent[3]) / 2)) if crs.is_geographic else 1.0
+
+
 def round_length(most: float) -> float:
     """Return the largest of 1, 2, 5 times a power of ten that is not above `most`."""
     power = 10.0 ** floor(log10(most))
