@@ -1,4 +1,4 @@
-"""Rasters as a figure shows them: read coarsely, on one set of cells, so that memory stays small."""
+"""Rasters as a figure shows them: read coarsely, on one set of cells, so memory stays small."""
 
 from __future__ import annotations
 
