@@ -57,11 +57,11 @@ def trend(table: pd.DataFrame) -> str:
     row = statistic(table, "sen_slope", "soil_moisture", "annual")
     if row is None or not np.isfinite(row["p"]):
         return "Trend of the map: not known, too few years"
-    words = f"Trend of the map: {1000 * row['value']:+.2f} × 0.001 m³/m³ a year"
+    words = f"Trend of the map: {1000 * row['value']:+.2f} 10⁻³ m³/m³ a year"
     if np.isfinite(row["low"]):
         words += f" (95 % {1000 * row['low']:+.2f} to {1000 * row['high']:+.2f})"
     said = "distinguishable from none" if row["p"] < 0.05 else "not distinguishable from none"
-    return f"{words}, {probability(row['p'])}: {said}"
+    return f"{words}, {probability(row['p'])}: {said}".replace("-", "−")
 
 
 def draw(axes, table: pd.DataFrame, places: dict[str, float], label: str):
@@ -104,8 +104,8 @@ def shade(axes, places: dict[str, float], test: list[str]) -> None:
     at = [place for period, place in places.items() if period.startswith(tuple(test))]
     for number, place in enumerate(at):
         axes.axvspan(
-            place - 0.62,
-            place + 0.62,
+            place - 0.5,
+            place + 0.5,
             color=MISSING,
             alpha=0.6,
             lw=0,

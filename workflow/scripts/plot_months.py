@@ -6,11 +6,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from _figures import FOOT, WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
+from _figures import (
+    FOOT,
+    WETNESS,
+    WIDTH,
+    canvas,
+    draw_map,
+    furnish,
+    limits,
+    metres_per_unit,
+    save,
+    stretch,
+)
 from _log import log, log_to
-from _raster import Grid, inside, lonlat, nearest, read
+from _raster import Grid, nearest, read
 from _table import write_table
+from _view import View
 
+PIXELS = 400
 ACROSS = 6  # months side by side
 
 
@@ -23,7 +36,7 @@ def summary(layer: np.ndarray) -> dict[str, float]:
     return dict(n=len(values), mean=values.mean(), sd=values.std(), p2=low, p98=high)
 
 
-def figure_of(pairs: dict, area: np.ndarray, extent):
+def figure_of(pairs: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
     """Return the figure: a column a month, the map above SMCI; one colour scale.
 
     `pairs` is {month: (map, SMCI)}, both on the cells of the map.
@@ -31,7 +44,8 @@ def figure_of(pairs: dict, area: np.ndarray, extent):
     low, high = limits([layer for pair in pairs.values() for layer in pair], paper=False)
     across = min(ACROSS, len(pairs))
     lines = -(-len(pairs) // across)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
+    style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
     figure = canvas(height=0.9 + lines * 2 * (0.16 + (WIDTH - 0.4) / across * aspect))
     heights = [1.0] * (2 * lines - 1) + [1 + FOOT]
     panels = figure.subplots(2 * lines, across, squeeze=False, height_ratios=heights)
@@ -39,14 +53,14 @@ def figure_of(pairs: dict, area: np.ndarray, extent):
         line, column = divmod(number, across)
         for side, (layer, name) in enumerate(zip(pair, ("Map", "SMCI"), strict=True)):
             axes = panels[2 * line + side, column]
-            image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
+            image = draw_map(axes, layer, extent, area, **style)
             if side == 0:
                 axes.set_title(f"{month_name[int(month[5:7])]} {month[:4]}")
             if column == 0:
                 axes.set_ylabel(name)
     for axes in panels[-2:, len(pairs) - (lines - 1) * across :].flat:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent)
+    furnish(panels[-1, 0], extent, metres)
     for axes in panels[-1]:
         axes.set_ylim(panels[-1, 0].get_ylim())
     label = "Soil moisture (m³/m³)"
@@ -65,15 +79,20 @@ def figure_of(pairs: dict, area: np.ndarray, extent):
 
 
 def main(maps, smci, grid, lonlat_file, png, pdf, csv, months, note):
-    cells, area = Grid.of(grid), inside(grid)
-    positions = Grid.of(smci[0]).positions(*lonlat(lonlat_file))
+    cells, view = Grid.of(grid), View.of(grid, lonlat_file, PIXELS)
+    positions = Grid.of(smci[0]).positions(view.longitude, view.latitude)
     pairs, rows = {}, []
     for month, own, other in zip(months, maps, smci, strict=True):
-        pairs[month] = read(own), np.where(area, nearest(read(other), *positions), np.nan)
+        pairs[month] = (
+            view.layer(own),
+            np.where(view.area, nearest(read(other), *positions), np.nan),
+        )
         for product, layer in zip(("map", "SMCI"), pairs[month], strict=True):
             rows.append(dict(month=month, product=product) | summary(layer))
             log.info("%s, %s: %d cells with a value", month, product, rows[-1]["n"])
-    save(figure_of(pairs, area, cells.extent), png, pdf, note)
+    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
+    taller = stretch(cells.crs, cells.extent)
+    save(figure_of(pairs, view.area, cells.extent, metres, taller), png, pdf, note)
     write_table(pd.DataFrame(rows), csv)
 
 

@@ -4,34 +4,34 @@ All products are shown on the cells of the map, each with its own cell size visi
 """
 
 from calendar import month_abbr, month_name
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from _figures import FOOT, WETNESS, WIDTH, canvas, draw_map, furnish, limits, save
+from _figures import (
+    FOOT,
+    WETNESS,
+    WIDTH,
+    canvas,
+    draw_map,
+    furnish,
+    limits,
+    metres_per_unit,
+    save,
+    stretch,
+)
 from _log import UserError, log, log_to
-from _raster import Grid, inside, lonlat, nearest, read
+from _raster import Grid, nearest, read
 from _table import write_table
+from _view import View, season_mean
 
+PIXELS = 600
 TITLES = {
     "map": "Map, 250 m",
     "SMCI": "SMCI, 1 km",
     "ERA5-Land": "ERA5-Land, 0.1°",
 }
-
-
-def season_mean(layers: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the mean over months of the cells that have a value in at least half of them."""
-    total, count, months = 0.0, 0, 0
-    for layer in layers:
-        here = np.isfinite(layer)
-        total = total + np.where(here, layer, 0)
-        count = count + here.astype("uint8")
-        months += 1
-    enough = count >= max(1, months / 2)
-    return np.where(enough, total / np.maximum(count, 1), np.nan)
 
 
 def summary(layer: np.ndarray) -> dict[str, float]:
@@ -46,26 +46,27 @@ def summary(layer: np.ndarray) -> dict[str, float]:
     )
 
 
-def figure_of(periods: dict, area: np.ndarray, extent, cell: float):
+def figure_of(periods: dict, area: np.ndarray, extent, cell: float, metres=1.0, taller=1.0):
     """Return the figure: a row a period, a column a product, one colour scale.
 
     `periods` is {period: {product: layer}}; `cell` is the cell size in metres.
     """
     layers = [layer for products in periods.values() for layer in products.values()]
     low, high = limits(layers, paper=True)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
+    style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
     figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.05)
     heights = [1.0] * (len(periods) - 1) + [1 + FOOT]
     rows = figure.subplots(len(periods), 3, squeeze=False, height_ratios=heights)
     titles = TITLES | {"map": f"Map, {cell:g} m"}
     for number, (period, products) in enumerate(periods.items()):
         for axes, (product, layer) in zip(rows[number], products.items(), strict=True):
-            image = draw_map(axes, layer, extent, area, cmap=WETNESS, vmin=low, vmax=high)
+            image = draw_map(axes, layer, extent, area, **style)
             if number == 0:
                 axes.set_title(titles[product], loc="left")
         rows[number, 0].set_ylabel(period)
     for axes in rows[-1]:
-        furnish(axes, extent)
+        furnish(axes, extent, metres)
     label = "Soil moisture (m³/m³)"
     bar = figure.colorbar(image, ax=rows, label=label, extend="both", shrink=0.8, aspect=30)
     bar.outline.set_linewidth(0.5)
@@ -73,15 +74,14 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float):
 
 
 def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
-    cells, area = Grid.of(grid), inside(grid)
-    longitude, latitude = lonlat(lonlat_file)
+    cells, view = Grid.of(grid), View.of(grid, lonlat_file, PIXELS)
 
     def shown(path):
         source = Grid.of(path)
         if source == cells:
-            return read(path)
-        layer = nearest(read(path), *source.positions(longitude, latitude))
-        return np.where(area, layer, np.nan)
+            return view.layer(path)
+        layer = nearest(read(path), *source.positions(view.longitude, view.latitude))
+        return np.where(view.area, layer, np.nan)
 
     months = [Path(path).stem for path in maps]
     chosen = months.index(f"{year}-08") if f"{year}-08" in months else len(months) // 2
@@ -100,16 +100,19 @@ def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
         for period, products in periods.items()
         for product, layer in products.items()
     ]
-    empty = [f"{row['product']} ({row['period']})" for row in rows if not row["n"]]
+    empty = [f"{row['product']} ({row['period']})" for row in rows[: len(files)] if not row["n"]]
     if empty:
         raise UserError(
             f"{png}: expected every product to have values inside the study area, found none of "
             f"{', '.join(empty)}. Check that its files cover area.box."
         )
-    save(figure_of(periods, area, cells.extent, cells.transform.a), png, pdf, note)
+    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
+    cell = round(cells.transform.a * metres)
+    taller = stretch(cells.crs, cells.extent)
+    save(figure_of(periods, view.area, cells.extent, cell, metres, taller), png, pdf, note)
     write_table(pd.DataFrame(rows), csv)
     for row in rows:
-        log.info("%(period)s, %(product)s: %(n)d cells, mean %(mean).3f, sd %(sd).3f", row)
+        log.info("%s, %s: %d cells shown", row["period"], row["product"], row["n"])
 
 
 if __name__ == "__main__":

@@ -163,8 +163,8 @@ def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
         axes.spines[["top", "right"]].set_visible(False)
     outside = beyond_chance(table, months)
     lower.suptitle(
-        f"Share rising: outside what no trend gives in {outside} of {len(months)} months. "
-        "Inside the grey bar a share is no evidence of a trend.",
+        f"Share rising: outside what no trend gives in {outside} of {len(months)} months.\n"
+        "Inside the grey bar even a large share is no evidence of a trend.",
         fontsize=8,
         weight="bold",
     )

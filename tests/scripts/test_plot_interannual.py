@@ -1,0 +1,24 @@
+import pandas as pd
+
+import plot_interannual
+
+
+def statistics(p, low=-0.001):
+    return pd.DataFrame(
+        [("sen_slope", "soil_moisture", "annual", 0.001, low, 0.003, p, 10)],
+        columns="quantity of scale value low high p n".split(),
+    )
+
+
+def test_years_are_set_apart():
+    places = plot_interannual.positions(["2010-05", "2009-09", "2009-08"])
+    assert places == {"2009-08": 0, "2009-09": 1, "2010-05": 2 + plot_interannual.GAP}
+
+
+def test_trend_in_words():
+    assert plot_interannual.trend(statistics(0.2)).endswith(
+        "+1.00 10⁻³ m³/m³ a year (95 % −1.00 to +3.00), p = 0.20: not distinguishable from none"
+    )
+    assert ": distinguishable from none" in plot_interannual.trend(statistics(0.01))
+    assert "too few years" in plot_interannual.trend(statistics(0.2).iloc[:0])
+    assert "too few" in plot_interannual.correlation(statistics(0.2), "monthly")
