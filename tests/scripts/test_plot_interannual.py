@@ -17,8 +17,20 @@ def test_years_are_set_apart():
 
 def test_trend_in_words():
     assert plot_interannual.trend(statistics(0.2)).endswith(
-        "+1.00 10⁻³ m³/m³ a year (95 % −1.00 to +3.00), p = 0.20: not distinguishable from none"
+        "+1.00 × 10⁻³ m³/m³ a year (95 % −1.00 to +3.00), p = 0.20: not distinguishable from none"
     )
     assert ": distinguishable from none" in plot_interannual.trend(statistics(0.01))
     assert "too few years" in plot_interannual.trend(statistics(0.2).iloc[:0])
     assert "too few" in plot_interannual.correlation(statistics(0.2), "monthly")
+
+
+def test_one_year_of_three_months_without_rain_is_drawn(tmp_path):
+    rows = [(period, "soil_moisture", 0.4, "m3/m3", 1) for period in ("2009-05", "2009-06", "2009")]
+    table = pd.DataFrame(rows, columns="period quantity value unit share".split())
+    table.to_csv(tmp_path / "s.csv", index=False)
+    statistics(0.2).iloc[:0].to_csv(tmp_path / "t.csv", index=False)
+    out = {end: f"{tmp_path}/f.{end}" for end in ("png", "pdf", "csv")}
+    plot_interannual.main(
+        f"{tmp_path}/s.csv", f"{tmp_path}/t.csv", **out, test=["2016"], note="simulated data"
+    )
+    assert pd.read_csv(out["csv"])["period"].tolist() == ["2009-05", "2009-06", "2009"]

@@ -57,7 +57,7 @@ def trend(table: pd.DataFrame) -> str:
     row = statistic(table, "sen_slope", "soil_moisture", "annual")
     if row is None or not np.isfinite(row["p"]):
         return "Trend of the map: not known, too few years"
-    words = f"Trend of the map: {1000 * row['value']:+.2f} 10⁻³ m³/m³ a year"
+    words = f"Trend of the map: {1000 * row['value']:+.2f} × 10⁻³ m³/m³ a year"
     if np.isfinite(row["low"]):
         words += f" (95 % {1000 * row['low']:+.2f} to {1000 * row['high']:+.2f})"
     said = "distinguishable from none" if row["p"] < 0.05 else "not distinguishable from none"
