@@ -269,6 +269,86 @@ else:
         script:
             "../scripts/plot_months.py"
 
+    rule plot_interannual:
+        input:
+            series=rules.summarise_series.output.series,
+            statistics=rules.summarise_series.output.statistics,
+        output:
+            png=figure("fig09_interannual"),
+            pdf="results/report/fig09_interannual.pdf",
+            csv="results/report/fig09_interannual.csv",
+        log:
+            "logs/plot_interannual.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            test=TEST,
+            note=NOTE,
+            lib=lib("_figures", "_table"),
+        script:
+            "../scripts/plot_interannual.py"
+
+    rule plot_annual_maps:
+        input:
+            annual=rules.average_maps.output.annual,
+            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            png=figure("fig10_annual_maps"),
+            pdf="results/report/fig10_annual_maps.pdf",
+            csv="results/report/fig10_annual_maps.csv",
+        log:
+            "logs/plot_annual_maps.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            years=YEARS,
+            note=NOTE,
+            lib=lib("_figures", "_raster", "_table", "_view"),
+        script:
+            "../scripts/plot_annual_maps.py"
+
+    rule plot_climatology:
+        input:
+            climatology=rules.average_maps.output.climatology,
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            png=figure("fig11_monthly_climatology"),
+            pdf="results/report/fig11_monthly_climatology.pdf",
+            csv="results/report/fig11_monthly_climatology.csv",
+        log:
+            "logs/plot_climatology.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            note=NOTE,
+            lib=lib("_figures", "_raster", "_table", "_view"),
+        script:
+            "../scripts/plot_climatology.py"
+
+    rule plot_trends:
+        input:
+            trends=expand("results/maps/trend/{calendar}.tif", calendar=SEASON),
+            tables=expand("results/maps/trend/{calendar}.csv", calendar=SEASON),
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            png=figure("fig12_trends"),
+            pdf="results/report/fig12_trends.pdf",
+            csv="results/report/fig12_trends.csv",
+        log:
+            "logs/plot_trends.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            note=NOTE,
+            lib=lib("_figures", "_raster", "_table", "_view"),
+        script:
+            "../scripts/plot_trends.py"
+
 
 if SIMULATED:
 
