@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,12 @@ def stage_of(rule) -> str:
     return Path(str(rule.snakefile)).stem
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Return the shared modules that a file imports."""
     names = set()

@@ -240,7 +240,7 @@ else:
         params:
             year=YEAR,
             note=NOTE,
-            lib=lib("_figures", "_raster", "_table"),
+            lib=lib("_figures", "_raster", "_table", "_view"),
         script:
             "../scripts/plot_products.py"
 
@@ -265,7 +265,7 @@ else:
         params:
             months=[f"{YEAR}-{month}" for month in SEASON],
             note=NOTE,
-            lib=lib("_figures", "_raster", "_table"),
+            lib=lib("_figures", "_raster", "_table", "_view"),
         script:
             "../scripts/plot_months.py"
 

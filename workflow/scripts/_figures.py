@@ -28,6 +28,14 @@ INK = "#1c1c1c"
 MISSING = "#d4d4d4"
 BLUE, ORANGE, PURPLE, GREEN = "#1f5f8b", "#c8641e", "#7b3294", "#1b7837"
 
+# Series of a station: name, colour and line; in situ is what the others are judged by.
+LOOKS = {
+    "in situ": ("in situ", INK, "-"),
+    "seen": ("forest as trained", BLUE, "-"),
+    "out": ("forest, station left out", ORANGE, "-"),
+    "SMCI": ("SMCI", PURPLE, (0, (3, 1.2))),
+}
+
 SCALE = (0.15, 0.66)  # colour range of the paper's soil-moisture maps (F8), m3/m3
 WIDTH = 174 / 25.4  # inches: two columns of a journal
 FOOT = 0.11  # room for scale bar and arrow, as a share of the map's height

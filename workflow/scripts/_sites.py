@@ -1,22 +1,13 @@
-"""The stations that are drawn one by one (S22): which, in which order, how each series looks."""
+"""The stations that are drawn one by one (S22): which, and in which order."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from _figures import BLUE, INK, ORANGE, PURPLE
-
 MOST = 12  # panels and symbols that a reader can tell apart
 NAMED = 5  # sites that a line of text may name
 SMCI = "SMCI, nearest"  # as sampled, without a blend of four cells: what the headline quotes
 MEAN = "mean of sites"  # rows of score_sites that are of no site
-# Name, colour and line of what is drawn; in situ is what the others are judged by.
-LOOKS = {
-    "in situ": ("in situ", INK, "-"),
-    "seen": ("forest as trained", BLUE, "-"),
-    "out": ("forest, station left out", ORANGE, "-"),
-    "SMCI": ("SMCI", PURPLE, (0, (3, 1.2))),
-}
 
 
 def months_of(scores: pd.DataFrame) -> dict[str, int]:

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Wedge
 from matplotlib.ticker import MaxNLocator
 
-from _figures import INK, canvas, save
+from _figures import INK, LOOKS, canvas, save
 from _log import log, log_to
-from _sites import LOOKS, SMCI, absent, months_of, pick, scores_of
+from _sites import SMCI, absent, months_of, pick, scores_of
 from _table import write_table
 
 FEWEST = 3  # months: R of two values is 1 or -1 whatever they are

@@ -9,9 +9,9 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
-from _figures import INK, canvas, printed, save
+from _figures import INK, LOOKS, canvas, printed, save
 from _log import log, log_to
-from _sites import LOOKS, SMCI, absent, months_of, pick, scores_of
+from _sites import SMCI, absent, months_of, pick, scores_of
 from _table import write_table
 
 ACROSS = 3  # panels side by side
