@@ -238,7 +238,7 @@ def scales(layers: dict[str, list[np.ndarray]], name: str, unit: str) -> list[di
         | same
         | {"unit": "", "low": 0.0, "high": even(layers["di"])},
     ]
-    signed = {"unit": unit, "colours": colours(SIGNED)}
+    signed = {"unit": unit, "colours": colours(SIGNED.reversed())}  # blue is wetter, as in F12
     if "smci" in layers:
         top = even(pairs("map", "smci"))
         found.append({"id": "smci", "label": "SMCI"} | same)

@@ -40,7 +40,7 @@ MILLI = 1000  # slopes are printed in 0.001 m3/m3
 def number(table: pd.DataFrame, month: str, quantity: str, column: str = "value") -> float:
     """Return a number of the whole area from the joined tables of trend_maps, NaN if absent."""
     rows = table[
-        (table["month"] == int(month)) & (table["quantity"] == quantity) & (table["part"] == "all")
+        (table["month"] == month) & (table["quantity"] == quantity) & (table["part"] == "all")
     ]
     return float(rows[column].iloc[0]) if len(rows) else np.nan
 
@@ -162,9 +162,16 @@ def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
         axes.set_xlim(-0.6, len(months) - 0.4)
         axes.spines[["top", "right"]].set_visible(False)
     outside = beyond_chance(table, months)
+    judged = sum(np.isfinite(number(table, month, "share_increasing", "low")) for month in months)
+    words = "No month has years enough for a trend."
+    if judged:
+        words = (
+            f"Share rising: outside what no trend gives in {outside} of {judged} months; "
+            f"chance alone puts {0.1 * judged:.1f} there.\n"
+            "Inside the grey bar even a large share is no evidence of a trend."
+        )
     lower.suptitle(
-        f"Share rising: outside what no trend gives in {outside} of {len(months)} months.\n"
-        "Inside the grey bar even a large share is no evidence of a trend.",
+        words,
         fontsize=8,
         weight="bold",
     )
@@ -175,7 +182,8 @@ def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
 
 
 def main(trends, tables, grid, lonlat_file, png, pdf, csv, note):
-    table = pd.concat(map(pd.read_csv, tables), ignore_index=True)
+    read = [pd.read_csv(path, dtype={"month": str}) for path in tables]
+    table = pd.concat(read, ignore_index=True)
     lacking = {"month", "quantity", "part", "value", "low", "high", "p", "n"} - set(table)
     if lacking:
         raise UserError(
