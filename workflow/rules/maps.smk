@@ -224,3 +224,32 @@ if not TABLE:
             lib=lib("_metrics", "_raster", "_scores", "_table"),
         script:
             "../scripts/compare_products.py"
+
+    rule describe_maps:
+        input:
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            annual=rules.average_maps.output.annual,
+            smci=expand(
+                "results/interim/smci/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            era5land=expand(
+                "results/interim/era5land/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            ndvi=expand(
+                "results/interim/ndvi/{year}-{month}.tif", year=YEAR, month=SEASON
+            ),
+            static=rules.stack_static.output.static,
+            position=rules.derive_position.output.position if POSITION else [],
+            grid=rules.define_grid.output.grid,
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            description="results/maps/description.csv",
+        log:
+            "logs/describe_maps.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            year=YEAR,
+            lib=lib("_area", "_raster", "_table"),
+        script:
+            "../scripts/describe_maps.py"

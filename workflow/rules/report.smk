@@ -472,7 +472,7 @@ rule build_page:
         collocation=[] if TABLE else "results/model/collocation.csv",
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
-        paper=[] if TABLE else "results/report/compare_with_paper.csv",
+        paper=[],
         series=[] if TABLE else "results/maps/series.csv",
         statistics=[] if TABLE else "results/maps/series_statistics.csv",
         trends=(
