@@ -240,6 +240,21 @@ def table(path):
     return report(path, category="Tables")
 
 
+def given(wildcards):
+    """Return the config as it was given, as JSON; a function, because it has braces."""
+    return json.dumps(GIVEN, sort_keys=True)
+
+
+def settings(wildcards):
+    """Return the whole config with its defaults, as JSON."""
+    return json.dumps(config, indent=1, sort_keys=True)
+
+
+def title(wildcards):
+    """Return the title of the study; a function, because it may have braces."""
+    return config["title"]
+
+
 def captions():
     """Return the captions of the page's figures that there are."""
     return sorted(str(path) for path in REPORT.glob("fig*.rst"))

@@ -6,21 +6,6 @@ APPLICABILITY = expand(
 )
 
 
-def given(wildcards):
-    """Return the config as it was given, as JSON; a function, because it has braces."""
-    return json.dumps(GIVEN, sort_keys=True)
-
-
-def settings(wildcards):
-    """Return the whole config with its defaults, as JSON."""
-    return json.dumps(config, indent=1, sort_keys=True)
-
-
-def title(wildcards):
-    """Return the title of the study; a function, because it may have braces."""
-    return config["title"]
-
-
 rule plot_flowchart:
     input:
         snakefile=ROOT / "Snakefile",
