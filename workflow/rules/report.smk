@@ -254,6 +254,40 @@ else:
         script:
             "../scripts/plot_months.py"
 
+    rule compare_with_paper:
+        input:
+            numbers=ROOT / "config" / "paper_numbers.csv",
+            contradictions=ROOT / "config" / "paper_contradictions.csv",
+            metrics="results/model/metrics.csv",
+            baseline="results/model/metrics_paper.csv" if "_paper" in STUDIES else [],
+            bars="results/model/bars.csv",
+            samples="results/features/samples.parquet",
+            predictions="results/model/predictions.parquet",
+            sites="results/model/sites.csv",
+            correlation=rules.plot_correlation.output.csv,
+            importance="results/model/importance.csv",
+            description=rules.describe_maps.output.description,
+            statistics=rules.summarise_series.output.statistics,
+            trends=expand("results/maps/trend/{calendar}.csv", calendar=SEASON),
+            gauges=_config.located(config["rain"]["gauges"], ROOT),
+            stations=SITE_TABLE,
+        output:
+            table=table("results/report/compare_with_paper.csv"),
+        log:
+            "logs/compare_with_paper.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            test=TEST,
+            least=config["report"]["site_months"],
+            min_lst=config["samples"]["min_lst"],
+            max_albedo=config["samples"]["max_albedo"],
+            simulated=SIMULATED,
+            lib=lib("_table"),
+        script:
+            "../scripts/compare_with_paper.py"
+
     rule plot_interannual:
         input:
             series=rules.summarise_series.output.series,
@@ -457,7 +491,7 @@ rule build_page:
         collocation=[] if TABLE else "results/model/collocation.csv",
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
-        paper=[],
+        paper=[] if TABLE else "results/report/compare_with_paper.csv",
         series=[] if TABLE else "results/maps/series.csv",
         statistics=[] if TABLE else "results/maps/series_statistics.csv",
         trends=(
