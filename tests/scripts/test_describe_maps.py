@@ -172,6 +172,21 @@ def test_centre_and_margin_are_halves_by_distance(tmp_path):
     check(table.loc[("area_km2", "all", "")], 16, 64)
 
 
+def test_centre_is_by_distance_on_the_ground(tmp_path):
+    cells = Grid(DEGREES, Affine(1, 0, 100, 0, -1, 62), 9, 4)
+    # At 60 north a degree east is half of one north. Of 8 x 4 cells the nearest half are the six
+    # in the middle of the two rows there, and two of each row farther off. In degrees it would
+    # be a square of 4 x 4.
+    soil = np.full(cells.shape, 0.3)
+    soil[1:3, 1:7] = soil[:, 3:5] = 0.4
+    given = layers()
+    for name in ("maps", "annual", "ndvi", "static", "position"):
+        given[name] = dict.fromkeys(given[name], soil)
+    table = run(**study(tmp_path, given, cells))
+    check(table.loc[("centre", "all", "map")], 0.4, 16)
+    check(table.loc[("margin", "all", "map")], 0.3, 16)
+
+
 def test_a_product_without_values_has_empty_rows_and_the_map_its_own(tmp_path):
     given = layers()
     for name in ("smci", "era5land"):
