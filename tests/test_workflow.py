@@ -49,6 +49,12 @@ def test_every_promised_file_is_there(finished):
         results/model/intervals.csv results/model/errors.csv results/model/collocation.csv
         results/maps/lower/2016-08.tif results/maps/upper/2016-08.tif results/maps/di/2016-08.tif
         results/score/trust.csv results/model/metrics_paper.csv
+        results/maps/annual/2015.tif results/maps/climatology/07.tif results/maps/trend/08.tif
+        results/maps/series.csv results/maps/products.csv results/report/fig02_flowchart.pdf
+        results/report/fig04_timeseries.png results/report/fig05_taylor.csv
+        results/report/fig09_interannual.png results/report/fig10_annual_maps.png
+        results/report/fig11_monthly_climatology.png results/report/fig12_trends.png
+        results/report/compare_with_paper.csv results/report/layers/2016-08.js
     """.split()
     dynamic = ("ndvi", "lst", "et", "albedo", "pre", "smc")
     promised += [f"results/interim/{variable}/2015-07.tif" for variable in dynamic]
@@ -148,6 +154,14 @@ def test_the_page_says_simulated_and_asks_nothing_from_the_network(finished):
     page = finished.path("results/report/index.html").read_text()
     assert "imulated" in page
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+def test_snakemakes_own_report_has_captions_and_categories(study):
+    study.snakemake("--report", "report.html")
+    said = study.path("report.html").read_text()
+    caption = (ROOT / "workflow" / "report" / "fig12_trends.rst").read_text()[:40]
+    assert "Figures" in said and "Tables" in said and caption in said
+    assert not re.search(r"""(src|href)=["']?(https?:)?//[^"']+\.(js|css)""", said)
 
 
 def test_the_readme_opens_a_map_as_it_says(study, monkeypatch, capsys):
