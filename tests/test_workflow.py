@@ -222,6 +222,12 @@ def test_another_forest_option_runs_the_model_and_what_follows(study):
     }
 
 
+def test_another_title_runs_only_what_shows_it_and_may_have_braces(study):
+    (study.repository / "config" / "title.yaml").write_text('title: "Lake {north}"\n')
+    jobs = study.would_run(config=[TINY, "config/title.yaml"])
+    assert set(jobs) == {"build_page", "plot_flowchart", "summarise_run"}
+
+
 def test_one_more_year_runs_its_own_files_then_model_and_maps(study):
     (study.repository / "config" / "year.yaml").write_text(
         "years: [2015, 2016, 2017]\nsplit: {test: [2016, 2017]}\n"
