@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -224,12 +225,13 @@ def figures():
     ]
 
 
-REPORT = ROOT / "workflow" / "report"
+# Relative, so that a study that is moved together with its code is not stale.
+REPORT = Path(os.path.relpath(ROOT / "workflow" / "report"))
 
 
 def figure(stem):
     """Return the picture of a figure, with its caption for Snakemake's own report."""
-    caption = REPORT / f"{re.sub(r'_[0-9]{4}$', '', stem)}.rst"
+    caption = ROOT / "workflow" / "report" / f"{re.sub(r'_[0-9]{4}$', '', stem)}.rst"
     return report(
         f"results/report/{stem}.png", caption=str(caption), category="Figures"
     )
@@ -246,8 +248,10 @@ def given(wildcards):
 
 
 def settings(wildcards):
-    """Return the whole config with its defaults, as JSON."""
-    return json.dumps(config, indent=1, sort_keys=True)
+    """Return the config that the study reads, with its defaults, as JSON."""
+    unread = {"archive", "area", "insitu", "rain", "simulation", "sources"}
+    used = {key: config[key] for key in config if not (TABLE and key in unread)}
+    return json.dumps(used, indent=1, sort_keys=True)
 
 
 def title(wildcards):

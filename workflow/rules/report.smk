@@ -8,8 +8,11 @@ APPLICABILITY = expand(
 
 rule plot_flowchart:
     input:
-        snakefile=ROOT / "Snakefile",
-        rules=sorted((ROOT / "workflow" / "rules").glob("*.smk")),
+        snakefile=os.path.relpath(ROOT / "Snakefile"),
+        rules=[
+            os.path.relpath(path)
+            for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+        ],
     output:
         png=figure("fig02_flowchart"),
         pdf="results/report/fig02_flowchart.pdf",
@@ -256,8 +259,8 @@ else:
 
     rule compare_with_paper:
         input:
-            numbers=ROOT / "config" / "paper_numbers.csv",
-            contradictions=ROOT / "config" / "paper_contradictions.csv",
+            numbers=os.path.relpath(ROOT / "config" / "paper_numbers.csv"),
+            contradictions=os.path.relpath(ROOT / "config" / "paper_contradictions.csv"),
             metrics="results/model/metrics.csv",
             baseline="results/model/metrics_paper.csv" if "_paper" in STUDIES else [],
             bars="results/model/bars.csv",
