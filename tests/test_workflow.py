@@ -226,7 +226,7 @@ def test_another_forest_option_runs_the_model_and_what_follows(study):
 def test_another_title_runs_only_what_shows_it_and_may_have_braces(study):
     (study.repository / "config" / "title.yaml").write_text('title: "Lake {north}"\n')
     jobs = study.would_run(config=[TINY, "config/title.yaml"])
-    assert set(jobs) == {"build_page", "plot_flowchart", "summarise_run"}
+    assert set(jobs) == {"build_page", "summarise_run"}
 
 
 def test_one_more_year_runs_its_own_files_then_model_and_maps(study):

@@ -242,15 +242,20 @@ def table(path):
     return report(path, category="Tables")
 
 
+# How files arrive and what they are compared with: another value leaves all results as they are.
+ARRIVING = {"downloads", "lock"}
+
+
 def given(wildcards):
-    """Return the config as it was given, as JSON; a function, because it has braces."""
-    return json.dumps(GIVEN, sort_keys=True)
+    """Return the config that the jobs depend on, as JSON; a function, because it has braces."""
+    plans = {key: GIVEN[key] for key in GIVEN if key not in {*ARRIVING, "title"}}
+    return json.dumps(plans, sort_keys=True)
 
 
 def settings(wildcards):
     """Return the config that the study reads, with its defaults, as JSON."""
-    unread = {"archive", "area", "insitu", "rain", "simulation", "sources"}
-    used = {key: config[key] for key in config if not (TABLE and key in unread)}
+    unread = {"archive", "area", "insitu", "rain", "simulation", "sources"} if TABLE else set()
+    used = {key: config[key] for key in config if key not in unread | ARRIVING}
     return json.dumps(used, indent=1, sort_keys=True)
 
 
