@@ -254,7 +254,11 @@ def given(wildcards):
 
 def settings(wildcards):
     """Return the config that the study reads, with its defaults, as JSON."""
-    unread = {"archive", "area", "insitu", "rain", "simulation", "sources"} if TABLE else set()
+    unread = (
+        {"archive", "area", "insitu", "rain", "simulation", "sources"}
+        if TABLE
+        else set()
+    )
     used = {key: config[key] for key in config if key not in unread | ARRIVING}
     return json.dumps(used, indent=1, sort_keys=True)
 
