@@ -260,20 +260,28 @@ else:
     rule compare_with_paper:
         input:
             numbers=os.path.relpath(ROOT / "config" / "paper_numbers.csv"),
-            contradictions=os.path.relpath(ROOT / "config" / "paper_contradictions.csv"),
+            decisions=os.path.relpath(ROOT / "config" / "paper_contradictions.csv"),
             metrics="results/model/metrics.csv",
-            baseline="results/model/metrics_paper.csv" if "_paper" in STUDIES else [],
+            metrics_paper=(
+                "results/model/metrics_paper.csv" if "_paper" in STUDIES else []
+            ),
             bars="results/model/bars.csv",
-            samples="results/features/samples.parquet",
-            predictions="results/model/predictions.parquet",
             sites="results/model/sites.csv",
-            correlation=rules.plot_correlation.output.csv,
+            samples="results/model/samples.csv",
+            rows="results/features/samples.parquet",
+            unscreened=[
+                "results/features/stations.parquet",
+                "results/features/smci.parquet",
+            ],
+            predictions="results/model/predictions.parquet",
             importance="results/model/importance.csv",
-            description=rules.describe_maps.output.description,
+            correlation=rules.plot_correlation.output.csv,
+            series=rules.summarise_series.output.series,
             statistics=rules.summarise_series.output.statistics,
-            trends=expand("results/maps/trend/{calendar}.csv", calendar=SEASON),
-            gauges=_config.located(config["rain"]["gauges"], ROOT),
+            trend=expand("results/maps/trend/{calendar}.csv", calendar=SEASON),
+            description=rules.describe_maps.output.description,
             stations=SITE_TABLE,
+            gauges=_config.located(config["rain"]["gauges"], ROOT),
         output:
             table=table("results/report/compare_with_paper.csv"),
         log:
@@ -281,13 +289,15 @@ else:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            months=MONTHS,
+            years=YEARS,
+            months=SEASON,
             test=TEST,
-            least=config["report"]["site_months"],
             min_lst=config["samples"]["min_lst"],
             max_albedo=config["samples"]["max_albedo"],
+            site_months=config["report"]["site_months"],
+            unit=config["unit"],
             simulated=SIMULATED,
-            lib=lib("_table"),
+            lib=lib("_paper", "_table"),
         script:
             "../scripts/compare_with_paper.py"
 

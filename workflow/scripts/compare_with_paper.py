@@ -1,393 +1,394 @@
-"""Put every number of the paper beside this study's, with the contradictions that touch it.
+"""Every number that the paper states about its results, beside that of this run (N1-N44).
 
-Definitions are data: `config/paper_numbers.csv` (N1-N44: the paper's value, the range that counts
-as agreement, the kind of number) and `config/paper_contradictions.csv` (C1-C24). Accuracy is that
-of the paper's own protocol where it ran beside this study's; this study's is in the note. What a
-study cannot tell (other months, other sites) is "not available" with the reason. In a simulated
-study every row says so: agreement there says how the world was built, not how the paper did.
+A share that gets wetter is judged against the shares that years in random order give
+(D7), not against one half. A study that is simulated, of other years or of another area says so: it
+is no verdict on the paper.
 """
 
-from calendar import month_name
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+import _paper
 from _log import UserError, log, log_to
+from _paper import SMCI, Absent, Found, Study, joined, optional, said
 from _table import write_table
 
 COLUMNS = (
-    "id", "quantity", "paper", "ours", "difference", "class", "tolerance", "verdict", "note",
-    "contradictions", "study",
-)  # fmt: skip
-DEFINED = ("id", "quantity", "paper", "low", "high", "class", "where", "contradictions")
-BEST = ("NST01", "NST03", "NST05", "NST09")  # the paper's good sites (N11)
-MEAN = "mean of sites"
-TREND_MONTHS = {"N33": "05", "N34": "06", "N35": "09"}
-SOUTH, NORTH = ("SW",), ("NW", "NE")
-
-Answer = tuple[object, str]  # the value, or None, and a note or the reason why there is none
+    *("id", "quantity", "paper", "ours", "difference", "class", "tolerance"),
+    *("verdict", "note", "contradictions", "study"),
+)
+TEXT = dict.fromkeys(("month", "period", "scale", "part", "site", "station", "tolerance"), str)
+MONTHS = list(range(5, 11))
+AREA = 269_000  # km2 (N38)
+STRONG, LEVEL = 0.7, 0.05
 
 
-def of(table: pd.DataFrame | None, column: str = "value", **where) -> float:
-    """Return the one value of a long table whose other columns are as given; NaN if not there."""
-    if table is None:
-        return np.nan
-    for name, value in where.items():
-        table = table[table[name] == value]
-    return float(table[column].iloc[0]) if len(table) else np.nan
+def described(study: Study, quantity: str, part: str = "all", product: str = "map") -> float:
+    """Return a number of describe_maps."""
+    where = {"quantity": quantity, "part": part} | ({"product": product} if product else {})
+    return study.value("description", **where)
 
 
-def answer(value: float, note: str = "", lacking: str = "this study has no such value") -> Answer:
-    """Return value and note, or None and the reason where the value is NaN."""
-    return (float(value), note) if np.isfinite(value) else (None, lacking)
+def map_range(study: Study, quantity: str) -> Found:
+    """N22, N29: least and greatest value of the map; percentiles and products in the note."""
+    notes = []
+    for product in ("map", "SMCI", "ERA5-Land"):
+        ends = [
+            optional(lambda p=part, q=product: said(described(study, quantity, p, q)))
+            for part in ("min", "p0.1", "p99.9", "max")
+        ]
+        notes.append(f"{product} {' / '.join(ends)}" if all(ends) else "")
+    ours = described(study, quantity, "min"), described(study, quantity, "max")
+    return Found(ours, joined("min / 0.1 % / 99.9 % / max", *notes))
 
 
-def accuracy(metrics, baseline, bars) -> dict[str, Answer]:
-    """Return N1-N5: the paper's protocol, with this study's and what needs no predictor (D10)."""
-    used = metrics if baseline is None else baseline
-    names = {
-        "N1": ("temporal", "R"),
-        "N2": ("temporal", "RMSE"),
-        "N3": ("temporal", "bias"),
-        "N4": ("train", "R"),
-        "N5": ("train", "RMSE"),
-    }
-    found = {}
-    for number, (protocol, metric) in names.items():
-        row = dict(protocol=protocol, subset="all", metric=metric)
-        told = []
-        if baseline is not None:
-            told.append(f"recommended: {of(metrics, **row):.4g}")
-        if protocol == "temporal":
-            out = of(used, **(row | dict(protocol="leave_location_out")))
-            told.append(f"at places left out: {out:.4g}")
-            for model in ("look-up", "white noise"):
-                told.append(f"{model} without predictors: {of(bars, model=model, **row):.4g}")
-        found[number] = answer(of(used, **row), "; ".join(told), "no such validation")
-    return found
+def above(study: Study, high: tuple[str, ...], low: tuple[str, ...], note: str = "") -> Found:
+    """N23, N24, N30: is one number of describe_maps greater than another?"""
+    first, second = described(study, *high), described(study, *low)
+    return Found(f"{said(first)} / {said(second)}", note, first > second)
 
 
-def counted(samples: pd.DataFrame, months: list[str], test: list[str]) -> dict[str, Answer]:
-    """Return N6 and N7 from the samples' months and sources."""
-    source = samples["source"].value_counts()
-    tested = samples["month"].str.startswith(tuple(test))
-    years = sorted({month[:4] for month in months if not month.startswith(tuple(test))})
-    each = samples.groupby(samples["month"].str[:4]).size()
-    by_year = ", ".join(f"{year}: {n}" for year, n in each.items())
-    span = f"{years[0]}-{years[-1]}" if years else None
-    kinds = ", ".join(f"{n} of {name}" for name, n in source.items())
-    return {
-        "N6": (float(len(samples)), f"{kinds}; {by_year}"),
-        "N7a": (span, "" if span else "no training year"),
-        "N7b": answer(tested.mean(), f"{int(tested.sum())} of {len(samples)}"),
-    }
+def smoother(study: Study, quantity: str) -> Found:
+    """N24: is there less of it in the map than in SMCI on the cells of the map?"""
+    smci = described(study, quantity, product="SMCI, bilinear")
+    ours = described(study, quantity)
+    nearest = optional(lambda: said(described(study, quantity, product=SMCI)))
+    note = joined("map / SMCI bilinear", f"SMCI nearest {nearest}" if nearest else "")
+    return Found(f"{said(ours)} / {said(smci)}", note, ours < smci)
 
 
-def ends(predictions: pd.DataFrame) -> dict[str, Answer]:
-    """Return N9: the mean error in the driest and the wettest tenth of the target, test years."""
-    rows = predictions[predictions["protocol"] == "temporal"]
-    low, high = rows["target"].quantile([0.1, 0.9])
-    error = rows["prediction"] - rows["target"]
-    lacking = "no test samples"
-    return {
-        "N9a": answer(error[rows["target"] <= low].mean(), lacking=lacking),
-        "N9b": answer(error[rows["target"] >= high].mean(), lacking=lacking),
-    }
+def series(study: Study, quantity: str, yearly: bool) -> Found:
+    """N25, N26: least and greatest value of a mean series of the area."""
+    table = study.table("series", "period", "quantity", "value")
+    own_length = table["period"].str.len() == (4 if yearly else 7)
+    rows = table[(table["quantity"] == quantity) & own_length].dropna(subset="value")
+    if rows.empty:
+        raise Absent(f"table series has no {quantity} of {'years' if yearly else 'months'}")
+    ends = float(rows["value"].min()), float(rows["value"].max())
+    when = rows.loc[[rows["value"].idxmin(), rows["value"].idxmax()], "period"]
+    other = table[(table["quantity"] == quantity) & ~own_length]["value"].dropna()
+    beside = f"{'months' if yearly else 'yearly means'} {said((other.min(), other.max()))}"
+    return Found(
+        ends, joined(f"in {when.iloc[0]} and {when.iloc[1]}", beside if len(other) else "")
+    )
 
 
-def at_sites(sites: pd.DataFrame, least: int) -> dict[str, Answer]:
-    """Return N10-N15 from the scores of single sites; `least` months make enough data."""
-    single = sites[sites["site"] != MEAN]
-    seen = single.query("way == 'all years' and model == 'forest'")
-    r = seen[seen["metric"] == "R"].set_index("site")
-    enough = r[r["n"] >= least]
-    months = ", ".join(f"{site} {int(n)}" for site, n in enough["n"].items())
-    found = {"N10": (float(len(enough)), f"months: {months}" if months else "")}
-    best = enough["value"].nlargest(4)
-    known = set(BEST) <= set(r.index)
-    reason = f"the sites {', '.join(BEST)} are not all in this study"
-    told = ", ".join(f"{site} {value:.2f}" for site, value in best.items())
-    found["N11"] = (" ".join(sorted(best.index)), told) if known else (None, reason)
-    for number, metric in (("N12", "R"), ("N13", "ubRMSE"), ("N14", "SD")):
-        values = seen[(seen["metric"] == metric) & seen["site"].isin(BEST)]["value"]
-        told = f"{values.min():.3g} to {values.max():.3g}" if known else ""
-        found[number] = answer(values.mean() if known else np.nan, told, reason)
-    ways = {"N15a": "all years", "N15b": "test years", "N15c": "left out, all years"}
-    for number, way in ways.items():
-        row = dict(site=MEAN, way=way, metric="RMSE")
-        smci = of(sites, model="SMCI, nearest", **row)
-        forest = of(sites, model="forest", **row)
-        told = f"forest {forest:.4f}, SMCI {smci:.4f}; the recommended forest"
-        found[number] = answer(smci - forest, told, "no stations beside SMCI")
-    return found
+def peak(study: Study, quantity: str) -> Found:
+    """N27."""
+    return Found(study.value("statistics", quantity="month_of_maximum", of=quantity))
 
 
-def correlations(table: pd.DataFrame) -> dict[str, Answer]:
-    """Return N16-N20, and in the note of sand and silt what closure to 100 % implies (D1)."""
-    table = table.set_index(table.columns[0])
-    pairs = {
-        "N16": ("sand", "silt"),
-        "N17": ("sand", "clay"),
-        "N18": ("LST", "albedo"),
-        "N19": ("NDVI", "ET"),
-        "N20": ("ET", "pre"),
-    }
-    found = {}
-    for number, (a, b) in pairs.items():
-        here = a in table.index and b in table.columns
-        value = float(table.loc[a, b]) if here else np.nan
-        found[number] = answer(value, lacking=f"{a} and {b} are not both predictors here")
-    if {"silt", "clay"} <= set(table.index):
-        implied = f"silt, clay here {table.loc['silt', 'clay']:+.2f}; the paper's two imply +0.43"
-        found["N16"] = (found["N16"][0], implied)
-    return found
+def together(study: Study, scale: str) -> Found:
+    """N28; p against years in random order, months kept."""
+    row = study.row("statistics", quantity="correlation", of="soil_moisture~rain", scale=scale)
+    note = f"{said(row['low'])} to {said(row['high'])}, p {said(row['p'])}, n {row['n']:.0f}"
+    return Found(float(row["value"]), note, bool(row["value"] >= STRONG and row["p"] < LEVEL))
 
 
-def ranks(importance: pd.DataFrame) -> dict[str, Answer]:
-    """Return N21: ranks of single predictors at seen places and at unseen ones (D12)."""
-    single = importance[importance["kind"] == "single"]
-    found = {}
-    terrain = ["slope", "aspect", "northness", "eastness"]
-    asked = {
-        "N21a": ("temporal", terrain),
-        "N21b": ("leave_location_time_out", terrain),
-        "N21c": ("temporal", ["LST"]),
-    }
-    for number, (protocol, names) in asked.items():
-        rows = single[single["protocol"] == protocol].set_index("predictor")
-        rank = rows["mean"].rank(ascending=False)
-        here = rank[[name for name in names if name in rank.index]]
-        order = ", ".join(rows["mean"].nlargest(5).index)
-        noise = rows["noise"].iloc[0] if len(rows) else np.nan
-        told = f"first: {order}; a column of noise adds {noise:.2g} to the RMSE"
-        found[number] = answer(here.min() if len(here) else np.nan, told, "no such predictor")
-    return found
+def seasonal(study: Study) -> Found:
+    """N31: the six means, and in the note whether the conclusions' version holds."""
+    at = dict(quantity="mean_of_month", of="soil_moisture")
+    means = [study.value("statistics", scale=f"{month:02d}", **at) for month in MONTHS]
+    steps = np.diff(means)
+    rising = "it does" if (steps > 0).all() else "it does not"
+    shown = bool((steps[:3] > 0).all() and (steps[3:] < 0).all())
+    return Found(", ".join(f"{mean:.4f}" for mean in means), f"rising to October: {rising}", shown)
 
 
-def described(description: pd.DataFrame) -> dict[str, Answer]:
-    """Return N8, N22-N24, N29, N30, N38 and N39 from the maps in numbers."""
-
-    def get(quantity, part="all", product="map"):
-        return of(description, quantity=quantity, part=part, product=product)
-
-    def inner(quantity, product="map"):
-        low, high = (get(quantity, part, product) for part in ("p0.1", "p99.9"))
-        return f"0.1 to 99.9 %: {low:.3g} to {high:.3g}"
-
-    smci = f"SMCI {get('range', 'min', 'SMCI'):.3g} to {get('range', 'max', 'SMCI'):.3g}"
-    own, other = get("local_sd"), get("local_sd", product="SMCI, bilinear")
-    wet, dry = (get("mean_by_position", part) for part in ("valley", "ridge"))
-    green, bare = (get("mean_by_ndvi", part) for part in ("high", "low"))
-    return {
-        "N8": answer(get("share_in_0.3_0.4"), "of cells and months, by area"),
-        "N22a": answer(get("range", "min"), f"{inner('range')}; {smci}"),
-        "N22b": answer(get("range", "max"), f"{inner('range')}; {smci}"),
-        "N23a": answer(wet - dry, f"{wet:.3f} and {dry:.3f}", "no topographic position here"),
-        "N23b": answer(green - bare, f"{green:.3f} and {bare:.3f}"),
-        "N24": answer(own / other, f"SD {own:.4f} and {other:.4f}; no sign of accuracy"),
-        "N29a": answer(get("annual_range", "min"), inner("annual_range")),
-        "N29b": answer(get("annual_range", "max"), inner("annual_range")),
-        "N30": answer(get("centre") - get("margin")),
-        "N38": answer(get("area_km2", product="")),
-        "N39": answer(get("altitude_m", product="")),
-    }
+def slopes(study: Study) -> Found:
+    """N32: over the six months; 0.1 and 99.9 % in the note."""
+    ends = {}
+    for part in ("min", "max", "p0.1", "p99.9"):
+        of = [study.value("trend", month=m, quantity="slope_percentile", part=part) for m in six()]
+        ends[part] = min(of) if part in ("min", "p0.1") else max(of)
+    note = f"0.1 to 99.9 %: {said((ends['p0.1'], ends['p99.9']))}"
+    return Found((ends["min"], ends["max"]), note)
 
 
-def in_time(statistics: pd.DataFrame) -> dict[str, Answer]:
-    """Return N25-N28, N31 and N37 from the series of the area."""
-
-    def get(quantity, what, scale, column="value"):
-        return of(statistics, column, quantity=quantity, of=what, scale=scale)
-
-    def interval(quantity, what, scale):
-        low, high, p = (get(quantity, what, scale, column) for column in ("low", "high", "p"))
-        if not np.isfinite(low):
-            return "too few years for an interval"
-        return f"95 % interval {low:.2g} to {high:.2g}, p {p:.2g}"
-
-    def month(what):
-        value = get("month_of_maximum", what, "monthly")
-        return (month_name[int(value)], "") if np.isfinite(value) else (None, "no such series")
-
-    def between(late, early):
-        a, b = (get("mean_of_month", "soil_moisture", one) for one in (late, early))
-        return answer(a - b, f"{a:.4f} and {b:.4f}", "one of these months is not in this study")
-
-    moisture, both = "soil_moisture", "soil_moisture~rain"
-    found = {
-        "N25a": answer(get("minimum", moisture, "annual"), "means of the season"),
-        "N25b": answer(get("minimum", moisture, "annual"), "means of the season"),
-        "N25c": answer(get("maximum", moisture, "annual"), "means of the season"),
-        "N26a": answer(get("minimum", "rain", "monthly"), "mean over the area of kriged rain"),
-        "N26b": answer(get("maximum", "rain", "monthly"), "mean over the area of kriged rain"),
-        "N27a": month("rain"),
-        "N27b": month(moisture),
-        "N31a": between("08", "05"),
-        "N31b": between("10", "08"),
-        "N37": answer(
-            get("sen_slope", moisture, "annual"),
-            interval("sen_slope", moisture, "annual"),
-            "fewer than five years",
-        ),
-    }
-    for number, scale in (("N28a", "monthly"), ("N28b", "annual"), ("N28c", "deseasonalised")):
-        value = get("correlation", both, scale)
-        found[number] = answer(value, interval("correlation", both, scale), "too few years")
-    return found
+def six() -> list[str]:
+    return [f"{month:02d}" for month in MONTHS]
 
 
-def trending(trends: pd.DataFrame) -> dict[str, Answer]:
-    """Return N32-N36: slopes, and shares of area beside what no trend gives (D7)."""
-
-    def get(month, quantity, part="all", column="value"):
-        return of(trends, column, month=month, quantity=quantity, part=part)
-
-    def parts(months, names):
-        return [get(m, "share_increasing", part) for m in months for part in names]
-
-    few = "fewer than five years, or not a month of this study"
-    found = {}
-    for number, part, choose in (("N32a", "min", np.min), ("N32b", "max", np.max)):
-        found_ = trends[(trends["quantity"] == "slope_percentile") & (trends["part"] == part)]
-        known = found_["value"].dropna()
-        inner = {"min": "p0.1", "max": "p99.9"}[part]
-        rest = trends[(trends["quantity"] == "slope_percentile") & (trends["part"] == inner)]
-        told = f"{inner} of all cells: {choose(rest['value'].dropna()):.4f}" if len(known) else ""
-        found[number] = answer(choose(known) if len(known) else np.nan, told, few)
-    for number, month in TREND_MONTHS.items():
-        low, high = (get(month, "share_increasing", column=c) for c in ("low", "high"))
-        share = get(month, "share_significant_increasing")
-        told = f"no trend gives {low:.2f} to {high:.2f}; {share:.1%} significant"
-        found[number] = answer(get(month, "share_increasing"), told, few)
-    for number, months, names in (("N36a", ("07", "08"), SOUTH), ("N36b", ("05", "06"), NORTH)):
-        values = np.array(parts(months, names))
-        told = ", ".join(f"{value:.2f}" for value in values)
-        found[number] = answer(values.mean(), told, few)
-    return found
+def beyond(study: Study, month: str, part: str = "all") -> tuple[int, float, str]:
+    """Return 1, 0, -1 for a share (%) above, within, below what no trend gives; it; in words."""
+    row = study.row("trend", month=month, quantity="share_increasing", part=part)
+    if not np.isfinite([row["low"], row["high"]]).all():
+        raise Absent(f"no interval of no trend for month {month}: too few years")
+    share, low, high = (100 * float(row[key]) for key in ("value", "low", "high"))
+    side = int(share > high) - int(share < low)
+    words = {1: "above", 0: "within", -1: "below"}[side]
+    return side, share, f"share {words} what no trend gives ({low:.0f}-{high:.0f} %)"
 
 
-def verdict(row: pd.Series, value, trends: pd.DataFrame | None) -> str:
-    """Return how the value stands to the paper's number, in words."""
-    if row["class"] == "cannot":
-        return "not comparable"
-    if value is None:
-        return "not available"
-    if row["class"] == "trend":
-        where = dict(month=TREND_MONTHS[row["id"]], quantity="share_increasing", part="all")
-        low, high = (of(trends, column, **where) for column in ("low", "high"))
-        return "within what no trend gives" if low <= value <= high else "outside chance"
-    if isinstance(value, str):
-        good = value == row["paper"]
-    elif pd.isna(row["low"]) and pd.isna(row["high"]):
-        return "reported"
-    else:
-        low = -np.inf if pd.isna(row["low"]) else row["low"]
-        high = np.inf if pd.isna(row["high"]) else row["high"]
-        good = low <= value <= high
-    if row["class"] == "pattern":
-        return "pattern shown" if good else "pattern not shown"
-    return "agrees" if good else "differs"
-
-
-def tolerance(row: pd.Series) -> str:
-    """Return the range that counts as agreement, in words."""
-    low, high = ("" if pd.isna(row[name]) else f"{row[name]:g}" for name in ("low", "high"))
-    if low and high:
-        return low if low == high else f"{low} to {high}"
-    return f"at least {low}" if low else f"at most {high}" if high else ""
-
-
-def compared(numbers, contradictions, answers, trends, simulated: bool) -> pd.DataFrame:
-    """Return the table: a row a number of the paper, then the contradictions that touch none."""
-    decision = contradictions.set_index("id")["decision"]
-    rows, touched = [], set()
-    for _, row in numbers.iterrows():
-        value, note = answers.get(row["id"], (None, "this study has no such table"))
-        names = str(row["contradictions"] or "").split()
-        touched |= set(names)
-        said = verdict(row, value, trends)
-        paper = pd.to_numeric(row["paper"], errors="coerce")
-        numeric = isinstance(value, float) and np.isfinite(paper)
-        rows.append(
-            dict(
-                id=row["id"],
-                quantity=row["quantity"],
-                paper=row["paper"],
-                ours=f"{value:.6g}" if isinstance(value, float) else value or "",
-                difference=f"{value - paper:.3g}" if numeric else "",
-                tolerance=tolerance(row),
-                verdict=said,
-                note=note,
-                contradictions="; ".join(f"{name}: {decision[name]}" for name in names),
+def wetter(study: Study, month: str, paper: float) -> Found:
+    """N33-N35; the paper's share, significant cells and the trend of the mean in the note."""
+    side, share, words = beyond(study, month)
+    row = study.row("trend", month=month, quantity="share_increasing", part="all")
+    within = row["low"] <= paper / 100 <= row["high"]
+    at = dict(month=month, part="all")
+    notes = [words, f"the paper's {paper} % is {'within' if within else 'outside'} it"]
+    notes.append(
+        optional(
+            lambda: (
+                f"significant increase in "
+                f"{100 * study.value('trend', quantity='share_significant_increasing', **at):.1f} %"
             )
-            | {"class": row["class"]}
         )
-    for _, row in contradictions[~contradictions["id"].isin(touched)].iterrows():
-        texts = dict(quantity=row["what"], verdict="decided", note=row["decision"])
-        rows.append(dict(id=row["id"], contradictions=row["id"]) | {"class": "cannot"} | texts)
-    table = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(object).fillna("")
-    table["study"] = "simulated" if simulated else "this study"
-    if simulated:
+    )
+    notes.append(optional(lambda: domain_slope(study, month)))
+    return Found(share, joined(*notes), side > 0)
+
+
+def domain_slope(study: Study, month: str) -> str:
+    row = study.row("trend", month=month, quantity="domain_slope", part="all")
+    return f"mean of the area {said(row['value'])} a year, p {said(row['p'])}"
+
+
+def quarters(study: Study, months: tuple, parts: tuple, side: int) -> Found:
+    """N36: are all shares on one side (1, 0, -1) of what no trend gives?"""
+    found = {(m, p): beyond(study, m, p) for m in months for p in parts}
+    ours = ", ".join(f"{m} {p} {share:.0f} %" for (m, p), (_, share, _) in found.items())
+    notes = [f"{m} {p} {words}" for (m, p), (*_, words) in found.items()]
+    for m, p in found:
+        at = dict(month=m, part=p, quantity="mean_slope")
+        notes.append(
+            optional(lambda a=at: f"mean slope {a['month']} {a['part']} "
+                     f"{said(study.value('trend', **a))} a year")
+        )  # fmt: skip
+    return Found(ours, joined(*notes), all(at == side for at, *_ in found.values()))
+
+
+def upward(study: Study) -> Found:
+    """N37: Sen slope of the yearly means a year, exact Mann-Kendall."""
+    row = study.row("statistics", quantity="sen_slope", of="soil_moisture", scale="annual")
+    note = f"95 % {said((row['low'], row['high']))}, p {said(row['p'])}, n {row['n']:.0f}"
+    return Found(float(row["value"]), note, bool(row["value"] > 0 and row["p"] < LEVEL))
+
+
+DEEPER = "the paper gives 5-80 cm every 15 min; monthly means of one depth are used here"
+OURS: dict[str, Callable[[Study], Found]] = {
+    "N1": lambda s: _paper.score(s, "temporal", "R"),
+    "N2": lambda s: _paper.score(s, "temporal", "RMSE"),
+    "N3": lambda s: _paper.score(s, "temporal", "bias"),
+    "N4": lambda s: _paper.score(s, "train", "R"),
+    "N5": lambda s: _paper.score(s, "train", "RMSE"),
+    "N6": _paper.sample_count,
+    "N7a": _paper.split_years,
+    "N7b": _paper.split_share,
+    "N8": _paper.bulk,
+    "N9": _paper.tenths,
+    "N10": _paper.enough,
+    "N11": _paper.good,
+    "N12": lambda s: _paper.at_good(s, "R"),
+    "N13": lambda s: _paper.at_good(s, "ubRMSE"),
+    "N14": lambda s: _paper.at_good(s, "SD"),
+    "N15a": lambda s: _paper.closer(s, "train"),
+    "N15b": lambda s: _paper.closer(s, "temporal"),
+    "N15c": lambda s: _paper.closer(s, "leave_location_out"),
+    "N16": lambda s: _paper.correlation(s, "sand", "silt"),
+    "N17": lambda s: _paper.correlation(s, "sand", "clay"),
+    "N18": lambda s: _paper.correlation(s, "LST", "albedo"),
+    "N19": lambda s: _paper.correlation(s, "NDVI", "ET"),
+    "N20": lambda s: _paper.correlation(s, "ET", "pre"),
+    "N21a": lambda s: _paper.importance(
+        s, [("slope",), ("aspect", "northness", "eastness")], lambda r, n: max(r) <= 2
+    ),
+    "N21b": lambda s: _paper.importance(s, [("silt",), ("sand",)], lambda r, n: max(r) <= 4),
+    "N21c": lambda s: _paper.importance(s, [("LST",)], lambda r, n: 4 <= r[0] <= 6),
+    "N21d": lambda s: _paper.importance(s, [("NDVI",), ("ET",)], lambda r, n: min(r) > 2 * n / 3),
+    "N21e": lambda s: _paper.importance(s, [("SMC",)], lambda r, n: r[0] > n / 2),
+    "N22": lambda s: map_range(s, "range"),
+    "N23a": lambda s: above(
+        s, ("mean_by_position", "valley"), ("mean_by_position", "ridge"), "wetlands are not mapped"
+    ),
+    "N23b": lambda s: above(s, ("mean_by_ndvi", "high"), ("mean_by_ndvi", "low")),
+    "N24a": lambda s: smoother(s, "local_sd"),
+    "N24b": lambda s: smoother(s, "nugget_share"),
+    "N25a": lambda s: series(s, "soil_moisture", yearly=True),
+    "N25b": lambda s: series(s, "soil_moisture", yearly=True),
+    "N26": lambda s: series(s, "rain", yearly=False),
+    "N27a": lambda s: peak(s, "rain"),
+    "N27b": lambda s: peak(s, "soil_moisture"),
+    "N28a": lambda s: together(s, "monthly"),
+    "N28b": lambda s: together(s, "annual"),
+    "N28c": lambda s: together(s, "deseasonalised"),
+    "N29": lambda s: map_range(s, "annual_range"),
+    "N30": lambda s: above(s, ("centre",), ("margin",)),
+    "N31": seasonal,
+    "N32": slopes,
+    "N33": lambda s: wetter(s, "05", 77.46),
+    "N34": lambda s: wetter(s, "06", 70.34),
+    "N35": lambda s: wetter(s, "09", 82.45),
+    "N36a": lambda s: quarters(s, ("07", "08"), ("SW",), 1),
+    "N36b": lambda s: quarters(s, ("10",), ("all",), 0),
+    "N36c": lambda s: quarters(s, ("05", "06"), ("NW", "NE"), -1),
+    "N37": upward,
+    "N38": lambda s: Found(described(s, "area_km2", product="")),
+    "N39": lambda s: Found(described(s, "altitude_m", product="")),
+    "N40a": lambda s: _paper.listed(s, "stations", DEEPER),
+    "N40b": _paper.extent,
+    "N41": lambda s: Found("", "cited by the paper, its source gives another statistic"),
+    "N42": lambda s: Found("", "cited by the paper, its source gives another statistic"),
+    "N43": lambda s: _paper.listed(s, "gauges", ""),
+    "N44a": lambda s: _paper.removed(s, s.min_lst, "LST", lambda v, limit: v <= limit),
+    "N44b": lambda s: _paper.removed(s, s.max_albedo, "albedo", lambda v, limit: v >= limit),
+}
+# What rests on the years of the study, on its test years, and on the area of the maps.
+OF_YEARS = ("N6", "N25", "N26", "N27", "N28", "N31", "N32", "N33", "N34", "N35", "N36", "N37")
+OF_TEST = ("N1", "N2", "N3", "N4", "N5", "N9", "N15")
+OF_AREA = (*OF_YEARS, "N22", "N23", "N29", "N30")
+OF_UNIT = ("N2", "N3", "N5", "N8", "N13", "N14", "N22", "N25", "N29", "N32")
+
+
+def elsewhere(study: Study, name: str) -> str:
+    """Return why a number of this study cannot be held against the paper's, "" if it can.
+
+    A simulated study says so in every row, and its small area is meant to be compared.
+    """
+    number = name.rstrip("abcde")
+    if number in OF_UNIT and study.unit != "m3/m3":
+        return f"the target is in {study.unit}"
+    if number in OF_YEARS and (study.years, study.months) != (_paper.YEARS, MONTHS):
+        return "the paper's is of May to October 2009-2018"
+    if number in OF_TEST and study.test != _paper.TEST:
+        return "the paper's test years are 2016-2018"
+    if number in OF_AREA and not study.simulated:
+        try:
+            area = described(study, "area_km2", product="")
+        except Absent:
+            return "the area is not known"
+        if abs(area / AREA - 1) > 0.5:
+            return f"the area is {area:.0f} km2, the paper's {AREA}"
+    return ""
+
+
+def compared(line: pd.Series, study: Study) -> dict:
+    """Return ours, difference, verdict and note of a line of the paper's numbers."""
+    try:
+        found = OURS[line["id"]](study)
+    except Absent as reason:
+        return dict(ours="", difference=np.nan, verdict="not available", note=str(reason))
+    difference = _paper.gap(line["low"], line["high"], found.ours)
+    tolerance = pd.to_numeric(line["tolerance"], errors="coerce")
+    told = _paper.verdict(line["class"], difference, tolerance, found.shown)
+    if reason := elsewhere(study, line["id"]):
+        told = "not comparable"
+    note = joined(reason, found.note)
+    return dict(ours=said(found.ours), difference=difference, verdict=told, note=note)
+
+
+def comparison(numbers: pd.DataFrame, decisions: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return COLUMNS for each of the paper's numbers, contradictions with what was decided."""
+    what = decisions.set_index("id")["decision"]
+    rows = pd.DataFrame([compared(line, study) for _, line in numbers.iterrows()])
+    table = numbers.drop(columns=["contradictions"]).join(rows)
+    if study.simulated:
         table["verdict"] = "simulated: " + table["verdict"]
-    return table
+    named = numbers["contradictions"].fillna("").str.split()
+    table["contradictions"] = ["; ".join(f"{c}: {what[c]}" for c in ids) for ids in named]
+    table["study"] = "simulated" if study.simulated else "this study"
+    return table[list(COLUMNS)]
+
+
+def read(given: dict[str, str | list[str]]) -> dict[str, pd.DataFrame]:
+    """Return the tables that there are of {name: path or paths, or nothing}."""
+    tables = {}
+    for name, paths in given.items():
+        parts = []
+        for path in [paths] if isinstance(paths, str) else paths or []:
+            if not Path(path).exists():
+                continue
+            parquet = Path(path).suffix == ".parquet"
+            parts.append(pd.read_parquet(path) if parquet else pd.read_csv(path, dtype=TEXT))
+        if parts:
+            tables[name] = pd.concat(parts, ignore_index=True)
+        else:
+            log.info("no table %s: its numbers are not available", name)
+    return tables
+
+
+def definitions(numbers: str, decisions: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the paper's numbers and the decisions; refuse ids that do not fit."""
+    lines, what = pd.read_csv(numbers, dtype=TEXT | {"paper": str}), pd.read_csv(decisions)
+    if wrong := sorted(set(lines["id"]) ^ set(OURS)):
+        raise UserError(
+            f"{numbers}: expected the numbers that compare_with_paper.py knows, one line each, "
+            f"found a difference in {', '.join(wrong)}. Restore the file."
+        )
+    named = set(lines["contradictions"].fillna("").str.split().sum())
+    if wrong := sorted(named - set(what["id"])):
+        raise UserError(
+            f"{decisions}: expected a decision on every contradiction that {numbers} names, "
+            f"found none on {', '.join(wrong)}. Restore the file."
+        )
+    return lines, what
 
 
 def main(
-    numbers, contradictions, metrics, baseline, bars, samples, predictions, sites, correlation,
-    importance, description, statistics, trends, gauges, stations, table, months, test, least,
-    min_lst, max_albedo, simulated,
-):  # fmt: skip
-    defined = pd.read_csv(numbers, dtype={"paper": str}).fillna({"contradictions": ""})
-    if lacking := set(DEFINED) - set(defined):
-        raise UserError(
-            f"{numbers}: expected the columns {', '.join(DEFINED)}, found no "
-            f"{', '.join(sorted(lacking))}. Take the file as the repository has it."
-        )
-    trend = pd.concat([pd.read_csv(path, dtype={"month": str}) for path in trends])
-    sampled = pd.read_parquet(samples, columns=["source", "month"])
-    predicted = pd.read_parquet(predictions, columns=["protocol", "target", "prediction"])
-    paper = pd.read_csv(baseline) if baseline else None
-    answers = accuracy(pd.read_csv(metrics), paper, pd.read_csv(bars))
-    answers |= counted(sampled, months, test) | ends(predicted)
-    answers |= at_sites(pd.read_csv(sites, dtype={"site": str}), least)
-    answers |= correlations(pd.read_csv(correlation)) | ranks(pd.read_csv(importance))
-    answers |= described(pd.read_csv(description).fillna({"product": ""}))
-    answers |= in_time(pd.read_csv(statistics, dtype={"scale": str})) | trending(trend)
-    answers |= {
-        "N40": (float(len(pd.read_csv(stations))), "sites in the table of the study"),
-        "N43": (float(len(pd.read_csv(gauges))), "gauges in the table of the study"),
-        "N44a": (float(min_lst), "samples.min_lst"),
-        "N44b": (float(max_albedo), "samples.max_albedo"),
-    }
-    found = compared(defined, pd.read_csv(contradictions), answers, trend, simulated)
-    write_table(found, table)
-    for words, n in found["verdict"].value_counts().items():
-        log.info("%d: %s", n, words)
+    *,
+    numbers: str,
+    decisions: str,
+    table: str,
+    years: list,
+    months: list,
+    test: list,
+    min_lst: float,
+    max_albedo: float,
+    site_months: int,
+    unit: str,
+    simulated: bool,
+    **tables: str | list[str],
+) -> None:
+    """Compare. tables: {name: path or paths}; what is empty or absent is not available."""
+    lines, what = definitions(numbers, decisions)
+    study = Study(
+        tables=read(tables),
+        years=[int(year) for year in years],
+        months=[int(month) for month in months],
+        test=[str(prefix) for prefix in test],
+        min_lst=min_lst,
+        max_albedo=max_albedo,
+        site_months=site_months,
+        unit=unit,
+        simulated=simulated,
+    )
+    compared = comparison(lines, what, study)
+    write_table(compared, table)
+    for told, count in compared["verdict"].value_counts().items():
+        log.info("%s: %d numbers", told, count)
 
 
 if __name__ == "__main__":
     log_to(snakemake.log[0])
     main(
-        numbers=snakemake.input.numbers,
-        contradictions=snakemake.input.contradictions,
         metrics=snakemake.input.metrics,
-        baseline=snakemake.input.baseline,
+        metrics_paper=snakemake.input.metrics_paper,
         bars=snakemake.input.bars,
-        samples=snakemake.input.samples,
-        predictions=snakemake.input.predictions,
         sites=snakemake.input.sites,
-        correlation=snakemake.input.correlation,
+        samples=snakemake.input.samples,
+        rows=snakemake.input.rows,
+        unscreened=snakemake.input.unscreened,
+        predictions=snakemake.input.predictions,
         importance=snakemake.input.importance,
-        description=snakemake.input.description,
+        correlation=snakemake.input.correlation,
+        series=snakemake.input.series,
         statistics=snakemake.input.statistics,
-        trends=snakemake.input.trends,
-        gauges=snakemake.input.gauges,
+        trend=snakemake.input.trend,
+        description=snakemake.input.description,
         stations=snakemake.input.stations,
+        gauges=snakemake.input.gauges,
+        numbers=snakemake.input.numbers,
+        decisions=snakemake.input.decisions,
         table=snakemake.output.table,
+        years=snakemake.params.years,
         months=snakemake.params.months,
         test=snakemake.params.test,
-        least=snakemake.params.least,
         min_lst=snakemake.params.min_lst,
         max_albedo=snakemake.params.max_albedo,
+        site_months=snakemake.params.site_months,
+        unit=snakemake.params.unit,
         simulated=snakemake.params.simulated,
     )
