@@ -8,11 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from rasterio.transform import Affine
+from rasterio.windows import Window
 
 import describe_maps
 from _log import UserError
-from _raster import Grid, created, write
-from describe_maps import Smoothness, by_class, cells_inside, local_sd, quantiles, season
+from _raster import Grid, created, inside_of, write
+from describe_maps import Smoothness, by_class, local_sd, quantiles, season
 
 NAN = np.nan
 DEGREES = CRS.from_epsg(4326)
@@ -349,7 +350,7 @@ def test_classes_weigh_the_area_and_count_only_values():
 def test_cells_of_another_projection_are_found(tmp_path):
     study(tmp_path)
     metric = Grid(CRS.from_epsg(32648), Affine(60_000, 0, 190_000, 0, -60_000, 7_060_000), 9, 9)
-    found = cells_inside(metric, f"{tmp_path}/grid.tif")
+    found = inside_of(metric, f"{tmp_path}/grid.tif")(Window(0, 0, 9, 9))
     # 105 east is the middle of the zone, x = 500 km. The area ends 1 degree and 5 degrees west of
     # it: 50 and 251 km in the first row (63.3 north), 57 and 287 km in the last (59 north), and
     # centres lie 280, 220, 160, 100, 40 km west of it.

@@ -6,7 +6,7 @@ name and the unit of each band. Files appear under their final name only when th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.transform import Affine
+from rasterio.warp import transform
 from rasterio.windows import Window
 
 from _whole import whole
@@ -182,6 +183,26 @@ def inside(grid_file: str, window: Window | None = None) -> np.ndarray:
     """Return True for the cells of the study area (1 in grid.tif), shaped as the window."""
     with rasterio.open(grid_file) as source:
         return source.read(1, window=window) == 1
+
+
+def inside_of(cells: Grid, grid_file: str) -> Callable[[Window], np.ndarray]:
+    """Return a function of a window of `cells`: True where the centre lies in the study area.
+
+    `cells` are those of the study or of a product on another grid, which should be coarser.
+    """
+    own = Grid.of(grid_file)
+    if cells == own:
+        return lambda window: inside(grid_file, window)
+    x, y = (centre.ravel() for centre in cells.centres())
+    if cells.crs != own.crs:
+        x, y = (np.array(axis) for axis in transform(cells.crs, own.crs, x, y))
+    rows, cols = own.positions(x, y)
+    found = np.zeros(rows.shape, bool)
+    for window in own.blocks():
+        within = inside(grid_file, window).astype("float64")
+        found |= nearest(within, rows - window.row_off, cols - window.col_off) == 1
+    found = found.reshape(cells.shape)
+    return lambda window: found[window.toslices()]
 
 
 def lonlat(lonlat_file: str, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:

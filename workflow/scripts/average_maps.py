@@ -6,6 +6,7 @@ alone is none of the season. All maps are read once, strip by strip.
 
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import rasterio
@@ -78,6 +79,7 @@ def main(maps, annual, climatology, unit, note):
             )
             for path, group in groups.items()
         }
+        began = monotonic()
         for window in cells.blocks():
             means = {path: Mean((window.height, window.width)) for path in groups}
             for name, source in sources.items():
@@ -90,6 +92,9 @@ def main(maps, annual, climatology, unit, note):
                 given[path] += int(np.isfinite(value).sum())
                 lost[path] += mean.lost()
                 targets[path].write(value.astype("float32"), 1, window=window)
+            done = window.row_off + window.height
+            left = (monotonic() - began) * (cells.height - done) / done
+            log.info("%d of %d rows, %.0f s left", done, cells.height, left)
     for path, group in groups.items():
         log.info(
             "%s: mean of %d months in %d cells; %d cells have fewer than half of them",

@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import rasterio
-from rasterio.warp import transform
 from rasterio.windows import Window
 from scipy.ndimage import uniform_filter
 
 from _area import weights
 from _log import UserError, log, log_to
-from _raster import Grid, bilinear, inside, lonlat, nearest, read
+from _raster import Grid, bilinear, inside, inside_of, lonlat, nearest, read
 from _table import write_table
 
 COLUMNS = ("quantity", "part", "product", "value", "n")
@@ -74,24 +73,6 @@ def by_class(layers: Callable, shares) -> list[tuple[float, int]]:
         for row, each in enumerate((weight[here], weight[here] * values[here], None)):
             sums[row] += np.bincount(number, each, len(shares) + 1)
     return [(total / w if w else np.nan, int(n)) for w, total, n in sums.T]
-
-
-def cells_inside(product: Grid, grid: str) -> np.ndarray:
-    """Return True for the cells of a product whose centre lies in the study area."""
-    cells = Grid.of(grid)
-    x, y = (centre.ravel() for centre in product.centres())
-    if product.crs != cells.crs:
-        x, y = (np.array(axis) for axis in transform(product.crs, cells.crs, x, y))
-    found = nearest(inside(grid), *cells.positions(x, y)) == 1
-    return found.reshape(product.shape)
-
-
-def inside_of(cells: Grid, grid: str) -> Callable[[Window], np.ndarray]:
-    """Return a function of a window of `cells` that says which lie in the study area."""
-    if cells == Grid.of(grid):
-        return lambda window: inside(grid, window)
-    own = cells_inside(cells, grid)
-    return lambda window: own[window.toslices()]
 
 
 def values_of(paths: list[str], grid: str) -> Callable[[], Weighed]:

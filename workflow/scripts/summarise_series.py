@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rasterio.warp import transform
 
 from _area import weights
 from _log import UserError, log, log_to
 from _metrics import r
-from _raster import Grid, inside, nearest, read
+from _raster import Grid, inside_of, read
 from _table import write_table
 from _trend import mann_kendall, theil_sen
 
@@ -26,20 +25,6 @@ MAP = "soil_moisture"
 COLUMNS = ("quantity", "of", "scale", "value", "low", "high", "p", "n")
 NONE = (np.nan, np.nan, np.nan)
 DRAWS = 1000
-
-
-def cells_inside(product: Grid, grid: str) -> np.ndarray:
-    """Return True for the cells of a product whose centre lies in the study area."""
-    cells = Grid.of(grid)
-    x, y = (centre.ravel() for centre in product.centres())
-    if product.crs != cells.crs:
-        x, y = (np.array(axis) for axis in transform(product.crs, cells.crs, x, y))
-    rows, cols = cells.positions(x, y)
-    found = np.zeros(rows.shape, bool)
-    for window in cells.blocks():
-        within = inside(grid, window).astype("float64")
-        found |= nearest(within, rows - window.row_off, cols - window.col_off) == 1
-    return found.reshape(product.shape)
 
 
 def area_mean(path: str, area: Callable) -> tuple[float, float]:
@@ -62,15 +47,7 @@ def area_mean(path: str, area: Callable) -> tuple[float, float]:
 def monthly(paths: list[str], grid: str) -> pd.DataFrame:
     """Return period, value and share of the rasters of one quantity, each named YYYY-MM.tif."""
     cells = Grid.of(paths[0])
-    on_map = cells == Grid.of(grid)
-    own = None if on_map else cells_inside(cells, grid)
-
-    def area(window):
-        if on_map:
-            return inside(grid, window)
-        rows, cols = window.toslices()
-        return own[rows, cols]
-
+    area = inside_of(cells, grid)
     rows = []
     for path in paths:
         if Grid.of(path) != cells:
