@@ -26,7 +26,7 @@ RULES = {
 }
 JOBS = sorted(name for name in RULES if name not in ("all", "fetch"))
 # They change no result: any file may import them and no rule hashes them.
-FREE = {"_log", "_whole", "_transfer", "_download", "_zip"}
+FREE = {"_log", "_intact", "_whole", "_transfer", "_download", "_zip"}
 # A file is the producer's, however it was fetched: no code makes a fetch run again.
 UNHASHED = {name for name in JOBS if name.startswith("fetch_")} | {"inputs"}
 MODULES = sorted(SCRIPTS.glob("_*.py"))

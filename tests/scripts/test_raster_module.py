@@ -1,16 +1,20 @@
 """The grid and the one way in which rasters lie on disk."""
 
+import resource
+
 import numpy as np
 import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.transform import Affine, xy
 from rasterio.windows import Window
 from scipy.ndimage import map_coordinates
 
-from _raster import Grid, bilinear, created, inside, lonlat, read, write
+from _log import UserError
+from _raster import Grid, bilinear, cloud_optimized, created, inside, lonlat, read, write
 from _whole import whole
 
 GRID = Grid(CRS.from_epsg(32647), Affine(250, 0, 500000, 0, -250, 3800000), 7, 5)
@@ -113,3 +117,34 @@ def test_bilinear_equals_scipy_inside_and_shares_out_missing_weights():
     gap = np.array([[1.0, np.nan], [3.0, 4.0]])
     np.testing.assert_allclose(bilinear(gap, np.array([1.0]), np.array([1.0])), (1 + 3 + 4) / 3)
     assert np.isnan(bilinear(gap, np.array([-3.0, 0.5]), np.array([1.0, 1.5]))).all()
+
+
+@pytest.mark.parametrize("kind", [created, cloud_optimized])
+def test_a_raster_whose_bytes_did_not_all_reach_the_disk_never_appears(tmp_path, kind):
+    """As on a disk that fills up: GDAL may close such a file without an error."""
+    cells = Grid(GRID.crs, GRID.transform, 700, 600)
+    layer = np.random.default_rng(2).random(cells.shape).astype("float32")
+
+    def attempt(path):
+        with kind(path, cells, {"x": "1", "y": "1"}) as target:
+            target.write(layer, 1)
+            target.write(layer * 2, 2)
+
+    attempt(tmp_path / "whole.tif")
+    size = (tmp_path / "whole.tif").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    appeared = {}
+    for limit in [*range(0, size, size // 12), *range(size - 20_000, size + 20_000, 4_000)]:
+        path = tmp_path / f"{limit}.tif"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            attempt(path)
+        except (OSError, UserError, CPLE_BaseError):
+            assert not path.exists()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        appeared[limit] = path.exists()
+        if path.exists():
+            np.testing.assert_array_equal(read(path, 2), layer * 2)
+    assert not appeared[0] and appeared[max(appeared)]
+    assert not list(tmp_path.glob(".*"))

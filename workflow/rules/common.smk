@@ -17,6 +17,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import _calendar
+import _clock
 import _config
 import _folder
 import _lock

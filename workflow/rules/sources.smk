@@ -311,7 +311,15 @@ def check_own(outputs):
 
 
 def before_start(dag):
-    """Compare what was read with the lock; say what is fetched; stop if the disk has no room."""
+    """Compare what was read with the lock; say what is fetched; stop if the disk has no room.
+
+    Before all that: files from the future would make every run start them again.
+    """
+    future = _clock.complaint(
+        _clock.ahead(path for job in dag.jobs for path in (*job.input, *job.output))
+    )
+    if future:
+        raise WorkflowError(future)
     if LOCK:
         tables = list(Path("results/interim/inputs").glob("*.csv"))
         in_folder(_lock.compare_tables, tables, LOCK)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from _intact import damaged
+
 log = logging.getLogger("soil-moisture")
 # Said on the terminal too: totals before long work, and how far it is.
 NOTICE = 25
@@ -105,3 +107,11 @@ def _last_words(kind, error, trace) -> None:
         log.error("%s", error)
     else:
         log.critical("stopped", exc_info=(kind, error, trace))
+        for line in damaged(inputs()):
+            log.error("%s", line)
+
+
+def inputs() -> list[str]:
+    """Return the input files of the job that this process is, none outside of Snakemake."""
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    return [str(path) for path in job.input] if job else []

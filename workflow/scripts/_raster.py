@@ -16,6 +16,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
 from rasterio.transform import Affine
 from rasterio.warp import transform
 from rasterio.windows import Window
@@ -72,6 +73,27 @@ class Grid:
 
 
 @contextmanager
+def proven(path: str) -> Iterator[Path]:
+    """Yield a temporary path of a GeoTIFF that becomes `path` once all its blocks can be read.
+
+    On a disk that fills up GDAL may close a file without a word and leave one that ends early or
+    lacks a block, which would be read as cells without data. Raises OSError then.
+    """
+    with whole(path) as part:
+        yield part
+        try:
+            with rasterio.open(part) as written:
+                for number in written.indexes:
+                    for (row, col), window in written.block_windows(number):
+                        place = f"BLOCK_OFFSET_{col}_{row}"
+                        if written.get_tag_item(place, "TIFF", bidx=number) is None:
+                            raise OSError(f"{path}: block {row}, {col} was not written")
+                        written.read(number, window=window)
+        except RasterioIOError as error:
+            raise OSError(f"{path}: cannot be read after writing it ({error})") from error
+
+
+@contextmanager
 def created(
     path: str,
     grid: Grid,
@@ -98,7 +120,7 @@ def created(
         zlevel=4,
         bigtiff="if_safer",
     )
-    with whole(path) as part, rasterio.open(part, "w", **profile) as target:
+    with proven(path) as part, rasterio.open(part, "w", **profile) as target:
         target.descriptions = tuple(bands)
         target.units = tuple(bands.values())
         target.update_tags(**tags)
@@ -121,7 +143,7 @@ def cloud_optimized(
         cells = Path(aside) / "cells.tif"
         with created(str(cells), grid, bands, **tags) as target:
             yield target
-        with whole(path) as part:
+        with proven(path) as part:
             rasterio.shutil.copy(
                 cells,
                 part,

@@ -176,7 +176,7 @@ def write_smc(path: str, cells: Cells, values: np.ndarray) -> None:
         "height": cells.shape[0],
         "compress": "deflate",
     }
-    with whole(path) as part, rasterio.open(part, "w", **profile) as target:
+    with _raster.proven(path) as part, rasterio.open(part, "w", **profile) as target:
         target.write(values.astype("float32"), 1)
 
 

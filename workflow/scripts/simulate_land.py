@@ -111,7 +111,7 @@ def write_soil(path: str, grid: _raster.Grid, stored: np.ndarray) -> None:
         "compress": "deflate",
         "predictor": 2,
     }
-    with whole(path) as part, rasterio.open(part, "w", **profile) as target:
+    with _raster.proven(path) as part, rasterio.open(part, "w", **profile) as target:
         target.write(stored, 1)
 
 
