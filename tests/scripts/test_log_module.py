@@ -1,6 +1,7 @@
 """What is logged holds no credentials, and ordinary messages stay as they are."""
 
 import base64
+import re
 import subprocess
 import sys
 import timeit
@@ -158,7 +159,8 @@ def test_an_uncaught_error_is_logged_with_its_traceback_and_without_secrets(tmp_
 def test_a_user_error_is_its_message_alone(tmp_path):
     text, terminal = run(tmp_path, "UserError")
     for said in (text, terminal):
-        assert "Traceback" not in said and said.rstrip().endswith("url: /x?***")
+        message = re.sub(r"\n\S+ job: .*\n$", "", said)
+        assert "Traceback" not in said and message.rstrip().endswith("url: /x?***")
     assert issubclass(UserError, Exception)
 
 
@@ -171,3 +173,33 @@ def test_what_is_quiet_and_what_libraries_say_stands_only_in_the_file(tmp_path):
     ):
         assert text.count(said) == 1
         assert said not in terminal
+
+
+COST = """
+import sys
+from types import SimpleNamespace
+from _log import log_to
+snakemake = SimpleNamespace(input=["a.bin", "absent"], output=["b.bin"])
+log_to("log.txt")
+held = bytearray(300_000_000)
+held[::4096] = b"x" * len(held[::4096])
+while sum(__import__("os").times()[:2]) < 0.5: pass
+"""
+
+
+def test_a_log_ends_with_what_the_job_took(tmp_path):
+    (tmp_path / "a.bin").write_bytes(bytes(2_500_000))
+    (tmp_path / "b.bin").write_bytes(bytes(400_000))
+    subprocess.run(
+        [sys.executable, "-c", COST],
+        env={"PYTHONPATH": str(ROOT / "workflow/scripts")},
+        cwd=tmp_path,
+        check=True,
+    )
+    last = (tmp_path / "log.txt").read_text().splitlines()[-1]
+    found = re.fullmatch(
+        r"\S+ job: ([\d.]+) s, CPU ([\d.]+) s, peak memory (\d+) MB, read 2.5 MB, wrote 0.4 MB",
+        last,
+    )
+    wall, cpu, peak = map(float, found.groups())
+    assert wall >= 0.2 and 0.5 <= cpu < 5 and 300 < peak < 600

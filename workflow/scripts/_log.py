@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
+import resource
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -96,6 +99,42 @@ def log_to(path: str) -> None:
     logging.getLogger().addHandler(file)
     logging.captureWarnings(True)
     sys.excepthook = _last_words
+    atexit.register(_cost, time.monotonic())
+
+
+def _cost(began: float) -> None:
+    """Log what the job took: for the resources of a profile, and to see what is slow."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    log.info(
+        "job: %.1f s, CPU %.1f s, peak memory %.0f MB, read %.1f MB, wrote %.1f MB",
+        time.monotonic() - began,
+        sum(usage.ru_utime + usage.ru_stime for usage in used),
+        _peak() / 1e6,
+        _size("input") / 1e6,
+        _size("output") / 1e6,
+    )
+
+
+def _peak() -> int:
+    """Return the most memory (bytes) that this process held at once.
+
+    Linux's ru_maxrss begins with that of Snakemake, from which the process was forked.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def _size(kind: str) -> int:
+    """Return the bytes of the job's inputs or outputs that are there."""
+    return sum(Path(path).stat().st_size for path in _files(kind) if Path(path).is_file())
+
+
+def _files(kind: str) -> list[str]:
+    """Return the inputs or outputs of the job that this process is, none outside of Snakemake."""
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    return [str(path) for path in getattr(job, kind)] if job else []
 
 
 class UserError(Exception):
@@ -107,11 +146,5 @@ def _last_words(kind, error, trace) -> None:
         log.error("%s", error)
     else:
         log.critical("stopped", exc_info=(kind, error, trace))
-        for line in damaged(inputs()):
+        for line in damaged(_files("input")):
             log.error("%s", line)
-
-
-def inputs() -> list[str]:
-    """Return the input files of the job that this process is, none outside of Snakemake."""
-    job = getattr(sys.modules["__main__"], "snakemake", None)
-    return [str(path) for path in job.input] if job else []

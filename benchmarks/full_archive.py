@@ -1,0 +1,137 @@
+"""Write the simulated archive at the size of the published study: whole tiles, the whole box.
+
+    python benchmarks/full_archive.py --folder /data/full --years 2016
+
+Nine gigabytes a year, about 12 GB of memory, a quarter of an hour on two cores. Land, stations and
+products come from the workflow's own rules; the granules are those of the simulated archive but not
+cut to the area. `study.yaml` is left in the folder: `make bench` runs the workflow on it.
+"""
+
+import argparse
+import multiprocessing
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+import _calendar
+import _config
+import _world
+import simulate_granules
+
+PRODUCTS = {"ndvi": "MOD13Q1", "lst": "MOD11A2", "et": "MOD16A2GF", "albedo": "MCD43A3"}
+WHOLE = (0, 1200, 0, 1200)
+BOX = yaml.safe_load((ROOT / "config" / "zoige.yaml").read_text())["area"]["box"]
+
+
+def study(years: list[int], box: list[float]) -> dict:
+    """Return the config of the study: the last two months of the last year are held out."""
+    return {
+        "title": f"Simulated study of the published size, {min(years)} to {max(years)}",
+        "archive": "simulated",
+        "years": years,
+        "area": {"box": box, "polygon": None},
+        "modis": {"absent": []},
+        "rain": {"gauges": "config/gauges.csv"},
+        "insitu": {"sites": "config/maqu_sites.csv"},
+        "split": {"test": [f"{max(years)}-09", f"{max(years)}-10"]},
+        "report": {"year": max(years)},
+    }
+
+
+def granules(config: dict) -> dict[str, list[tuple[str, date]]]:
+    """Return {tile: its products and first days} that the study needs."""
+    needed = set()
+    for variable, product in PRODUCTS.items():
+        rules = _calendar.calendar(
+            variable, config["modis"]["assign"], config["modis"]["albedo_every"]
+        )
+        for year in config["years"]:
+            for month in config["months"]:
+                days = _calendar.composites(f"{year}-{month:02d}", **rules)
+                needed |= {(product, day) for day in days}
+    return {tile: sorted(needed) for tile in _calendar.tiles(*config["area"]["box"])}
+
+
+def deliver(tile: str, wanted: list[tuple[str, date]], world, months, folder: Path) -> int:
+    """Write the whole granules of one tile; those that are there are kept."""
+    camera = None
+    for product, day in wanted:
+        final = folder / "resources" / "raw" / "modis" / product / f"{day}" / f"{tile}.hdf"
+        if final.exists():
+            continue
+        camera = camera or simulate_granules.Camera(world, tile, months)
+        simulate_granules.deliver(camera, product, day, final)
+    return len(wanted)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--years", type=int, nargs="+", default=[2016])
+    parser.add_argument("--box", type=float, nargs=4, default=BOX)
+    parser.add_argument("--cores", type=int, default=2)
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    plan = asked.folder / "study.yaml"
+    plan.write_text(yaml.safe_dump(study(asked.years, asked.box), sort_keys=False))
+    schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+    base = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config = _config.checked(merged(base, yaml.safe_load(plan.read_text())), schema)
+
+    began = time.monotonic()
+    area, simulation = config["area"]["box"], config["simulation"]
+    world = _world.build(area, simulation["seed"], simulation["trend"])
+    wanted, months = granules(config), {}
+    for product, day in sorted({pair for pairs in wanted.values() for pair in pairs}):
+        # Before the fork, so that the processes share the fields.
+        earlier, later, _ = simulate_granules.between(*simulate_granules.period(product, day))
+        for month in {earlier, later} - months.keys():
+            months[month] = world.month(*month)
+            print(f"world of {month[0]}-{month[1]:02d}, {time.monotonic() - began:.0f} s")
+    simulate_granules.cut = whole_tile
+    fork = multiprocessing.get_context("fork")
+    jobs = [
+        fork.Process(target=deliver, args=(tile, pairs, world, months, asked.folder))
+        for tile, pairs in wanted.items()
+    ]
+    for first in range(0, len(jobs), asked.cores):
+        for job in jobs[first : first + asked.cores]:
+            job.start()
+        for job in jobs[first : first + asked.cores]:
+            job.join()
+            if job.exitcode:
+                raise SystemExit(f"a tile failed with exit code {job.exitcode}; run again")
+        print(f"{min(first + asked.cores, len(jobs))} of {len(jobs)} tiles")
+    del world, months
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "1"]
+    command += ["-d", str(asked.folder), "--configfile", str(plan)]
+    command += ["--until", "simulate_land", "simulate_stations", "simulate_fields"]
+    subprocess.run(command, check=True)
+    files = [p for p in (asked.folder / "resources").rglob("*") if p.is_file()]
+    size = sum(p.stat().st_size for p in files) / 1e9
+    print(f"{len(files)} files, {size:.1f} GB, {time.monotonic() - began:.0f} s: {plan}")
+
+
+def whole_tile(tile: str, area) -> tuple[int, int, int, int]:
+    """Return the edges of the whole tile, in place of those that hold the area."""
+    return WHOLE
+
+
+def merged(base: dict, more: dict) -> dict:
+    """Return `base` with the nested values of `more` in it, as --configfile does."""
+    found = dict(base)
+    for key, value in more.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        found[key] = merged(base[key], value) if both else value
+    return found
+
+
+if __name__ == "__main__":
+    main()
