@@ -1,7 +1,9 @@
 # make demo   the whole chain on the simulated archive, then where to look
 # make test   the test suite        make lint   formatting and style
 # make study  what validations claim and what is true, over five simulated worlds
-# make format mend the style        make lock   requirements.txt, envs/ and config/README.md anew
+# make bench  one year of the published study at full size (an hour, 30 GB of disk)
+# make test-faults   killing, filling, breaking      make test-cluster   through a real Slurm
+# make format mend the style        make lock   requirements*.txt, envs/ and config/README.md anew
 PYTHON ?= python3
 BIN := .venv/bin
 # The stamp carries the lock's checksum and is written last: an environment that is half
@@ -10,7 +12,7 @@ SUM := $(shell cksum requirements.txt | cut -d ' ' -f 1)
 STAMP := .venv/.complete-$(SUM)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: demo test lint format lock study
+.PHONY: demo test test-faults test-cluster lint format lock study bench
 
 demo: $(STAMP)
 	$(RUN) snakemake --cores all
@@ -18,6 +20,14 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(RUN) pytest -n 2 --dist loadfile
+
+# Minutes each, so not part of `make test`.
+test-faults: $(STAMP)
+	$(RUN) pytest -m faults tests/test_faults.py
+
+test-cluster: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements-cluster.txt
+	$(RUN) pytest -m cluster tests/test_cluster.py
 
 lint: $(STAMP)
 	$(RUN) ruff check .
@@ -28,6 +38,9 @@ lint: $(STAMP)
 study: $(STAMP)
 	$(RUN) python benchmarks/study.py
 
+bench: $(STAMP)
+	$(RUN) python benchmarks/full_size.py
+
 format: $(STAMP)
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
@@ -36,6 +49,8 @@ format: $(STAMP)
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  -o requirements.txt requirements.in
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	  -o requirements-cluster.txt requirements-cluster.in
 	python3 envs/from_lock.py
 	python3 workflow/schemas/describe.py
 

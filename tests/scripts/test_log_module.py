@@ -197,9 +197,9 @@ def test_a_log_ends_with_what_the_job_took(tmp_path):
         check=True,
     )
     last = (tmp_path / "log.txt").read_text().splitlines()[-1]
-    found = re.fullmatch(
-        r"\S+ job: ([\d.]+) s, CPU ([\d.]+) s, peak memory (\d+) MB, read 2.5 MB, wrote 0.4 MB",
-        last,
+    expected = (
+        r"\S+ job: (\S+) s, CPU (\S+) s with (\S+) s to start, peak memory (\d+) MB, "
+        r"read 2.5 MB, wrote 0.4 MB"
     )
-    wall, cpu, peak = map(float, found.groups())
-    assert wall >= 0.2 and 0.5 <= cpu < 5 and 300 < peak < 600
+    wall, cpu, start, peak = map(float, re.fullmatch(expected, last).groups())
+    assert wall >= 0.2 and 0.5 <= cpu < 5 and 0 < start < cpu and 300 < peak < 600

@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -301,6 +302,28 @@ def targets():
         kind=["monthly", "lower", "upper", "di"],
         month=MONTHS,
     )
+
+
+def millions():
+    """Return the cells of the grid over the box, in millions, roughly."""
+    if TABLE:
+        return 1.0
+    west, south, east, north = AREA["box"]
+    degree = 111_200.0  # m
+    resolution = config["grid"]["resolution"]
+    if resolution < 1:  # degrees
+        resolution *= degree
+    narrow = math.cos(math.radians((south + north) / 2))
+    return (east - west) * narrow * (north - south) * (degree / resolution) ** 2 / 1e6
+
+
+def growing(base, per_million):
+    """Return a resource that grows with the area, and with each attempt of a job that failed."""
+
+    def value(wildcards, attempt):
+        return math.ceil((base + per_million * millions()) * attempt)
+
+    return value
 
 
 wildcard_constraints:

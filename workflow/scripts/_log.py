@@ -99,16 +99,21 @@ def log_to(path: str) -> None:
     logging.getLogger().addHandler(file)
     logging.captureWarnings(True)
     sys.excepthook = _last_words
-    atexit.register(_cost, time.monotonic())
+    atexit.register(_cost, time.monotonic(), time.process_time())
 
 
-def _cost(began: float) -> None:
-    """Log what the job took: for the resources of a profile, and to see what is slow."""
+def _cost(began: float, started: float) -> None:
+    """Log what the job took: for the resources of a profile, and to see what is slow.
+
+    It began at `began` (s, monotonic) after `started` seconds of CPU time went into imports.
+    """
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     log.info(
-        "job: %.1f s, CPU %.1f s, peak memory %.0f MB, read %.1f MB, wrote %.1f MB",
+        "job: %.1f s, CPU %.1f s with %.1f s to start, peak memory %.0f MB, read %.1f MB, "
+        "wrote %.1f MB",
         time.monotonic() - began,
         sum(usage.ru_utime + usage.ru_stime for usage in used),
+        started,
         _peak() / 1e6,
         _size("input") / 1e6,
         _size("output") / 1e6,
