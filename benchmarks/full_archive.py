@@ -39,14 +39,14 @@ def study(years: list[int], box: list[float]) -> dict:
         "area": {"box": box, "polygon": None},
         "modis": {"absent": []},
         "rain": {"gauges": "config/gauges.csv"},
-        "insitu": {"sites": "config/maqu_sites.csv"},
+        "insitu": {"sites": "config/simulated_sites.csv"},
         "split": {"test": [f"{max(years)}-09", f"{max(years)}-10"]},
         "report": {"year": max(years)},
     }
 
 
-def granules(config: dict) -> dict[str, list[tuple[str, date]]]:
-    """Return {tile: its products and first days} that the study needs."""
+def granules(config: dict, folder: Path) -> dict[str, list[tuple[str, date, Path]]]:
+    """Return {tile: product, first day and path of each granule that is not there yet}."""
     needed = set()
     for variable, product in PRODUCTS.items():
         rules = _calendar.calendar(
@@ -56,19 +56,21 @@ def granules(config: dict) -> dict[str, list[tuple[str, date]]]:
             for month in config["months"]:
                 days = _calendar.composites(f"{year}-{month:02d}", **rules)
                 needed |= {(product, day) for day in days}
-    return {tile: sorted(needed) for tile in _calendar.tiles(*config["area"]["box"])}
+    wanted = {}
+    for tile in _calendar.tiles(*config["area"]["box"]):
+        paths = [
+            (product, day, folder / "resources/raw/modis" / product / f"{day}" / f"{tile}.hdf")
+            for product, day in sorted(needed)
+        ]
+        wanted[tile] = [row for row in paths if not row[-1].exists()]
+    return {tile: rows for tile, rows in wanted.items() if rows}
 
 
-def deliver(tile: str, wanted: list[tuple[str, date]], world, months, folder: Path) -> int:
-    """Write the whole granules of one tile; those that are there are kept."""
-    camera = None
-    for product, day in wanted:
-        final = folder / "resources" / "raw" / "modis" / product / f"{day}" / f"{tile}.hdf"
-        if final.exists():
-            continue
-        camera = camera or simulate_granules.Camera(world, tile, months)
-        simulate_granules.deliver(camera, product, day, final)
-    return len(wanted)
+def deliver(tile: str, wanted: list[tuple[str, date, Path]], world, months) -> None:
+    """Write whole granules of one tile."""
+    camera = simulate_granules.Camera(world, tile, months)
+    for product, day, path in wanted:
+        simulate_granules.deliver(camera, product, day, path)
 
 
 def main() -> None:
@@ -88,8 +90,8 @@ def main() -> None:
     began = time.monotonic()
     area, simulation = config["area"]["box"], config["simulation"]
     world = _world.build(area, simulation["seed"], simulation["trend"])
-    wanted, months = granules(config), {}
-    for product, day in sorted({pair for pairs in wanted.values() for pair in pairs}):
+    wanted, months = granules(config, asked.folder), {}
+    for product, day in sorted({row[:2] for rows in wanted.values() for row in rows}):
         # Before the fork, so that the processes share the fields.
         earlier, later, _ = simulate_granules.between(*simulate_granules.period(product, day))
         for month in {earlier, later} - months.keys():
@@ -98,8 +100,8 @@ def main() -> None:
     simulate_granules.cut = whole_tile
     fork = multiprocessing.get_context("fork")
     jobs = [
-        fork.Process(target=deliver, args=(tile, pairs, world, months, asked.folder))
-        for tile, pairs in wanted.items()
+        fork.Process(target=deliver, args=(tile, rows, world, months))
+        for tile, rows in wanted.items()
     ]
     for first in range(0, len(jobs), asked.cores):
         for job in jobs[first : first + asked.cores]:
