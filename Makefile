@@ -7,9 +7,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The stamp carries the lock's checksum and is written last: an environment that is half
-# installed, or older than the lock, is made again.
+# installed, or of another lock, is made again.
 SUM := $(shell cksum requirements.txt | cut -d ' ' -f 1)
 STAMP := .venv/.complete-$(SUM)
+CHECKS := .venv/.checks-$(shell cksum requirements-check.txt | cut -d ' ' -f 1)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: demo test test-faults test-cluster lint format lock study bench
@@ -18,7 +20,7 @@ demo: $(STAMP)
 	$(RUN) snakemake --cores all
 	@cat results/report/headline.txt
 
-test: $(STAMP)
+test: $(CHECKS)
 	$(RUN) pytest -n 2 --dist loadfile
 
 # Minutes each, so not part of `make test`.
@@ -26,7 +28,7 @@ test-faults: $(STAMP)
 	$(RUN) pytest -m faults tests/test_faults.py
 
 test-cluster: $(STAMP)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements-cluster.txt
+	$(PIP) -r requirements-cluster.txt
 	$(RUN) pytest -m cluster tests/test_cluster.py
 
 lint: $(STAMP)
@@ -47,14 +49,14 @@ format: $(STAMP)
 	$(RUN) snakefmt .
 
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-	  -o requirements.txt requirements.in
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-	  -o requirements-cluster.txt requirements-cluster.in
+	for name in requirements requirements-check requirements-cluster; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	    -o $$name.txt $$name.in || exit 1; \
+	done
 	python3 envs/from_lock.py
 	python3 workflow/schemas/describe.py
 
-$(STAMP): requirements.txt
+$(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
@@ -64,6 +66,10 @@ $(STAMP): requirements.txt
 	@if command -v uv >/dev/null; then \
 	  VIRTUAL_ENV=.venv uv pip install --require-hashes --no-deps -r requirements.txt; \
 	else \
-	  $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements.txt; \
+	  $(PIP) -r requirements.txt; \
 	fi
 	@touch $(STAMP)
+
+$(CHECKS): $(STAMP)
+	$(PIP) -r requirements-check.txt
+	@touch $(CHECKS)

@@ -208,3 +208,23 @@ def test_rules_have_no_lambda_and_no_run_block():
     for path in [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]:
         text = path.read_text()
         assert "lambda" not in text and not re.search(r"^\s+run:", text, re.M), path
+
+
+# What would let a file or a name run as code.
+UNSAFE = {
+    "shell=True": r"shell\s*=\s*True",
+    "os.system": r"os\.(system|popen)\(",
+    "eval and exec": r"(?<![\w.])(eval|exec)\(",
+    "pickle": r"\b(pickle|joblib\.load|allow_pickle=True|read_pickle)\b",
+    "unsafe YAML": r"yaml\.(load|full_load|unsafe_load)\(",
+    "unchecked archives": r"(?<!_zip)\.(extractall|extract)\(",
+    "text as HTML": r"innerHTML|outerHTML|insertAdjacentHTML|document\.write",
+}
+
+
+@pytest.mark.parametrize("what", UNSAFE)
+def test_no_file_and_no_name_can_run_as_code(what):
+    for path in [*ROOT.glob("workflow/**/*"), *ROOT.glob("envs/*"), *ROOT.glob("benchmarks/*.py")]:
+        if path.suffix in (".py", ".smk", ".js"):
+            found = re.search(UNSAFE[what], path.read_text())
+            assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"

@@ -288,9 +288,12 @@ def commit():
 def targets():
     """Return what a plain `snakemake` makes."""
     made = ["results/report/index.html", "results/report/headline.txt"]
+    made += ["results/maps/maps.qgs"]
     if not TABLE:
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
         made += ["results/model/collocation.csv"]
+    if not TABLE:
+        made += ["results/maps/collection.json"]
     if SIMULATED:
         made += ["results/score/score.csv"]
     made += expand(
@@ -309,12 +312,9 @@ def millions():
     if TABLE:
         return 1.0
     west, south, east, north = AREA["box"]
-    degree = 111_200.0  # m
-    resolution = config["grid"]["resolution"]
-    if resolution < 1:  # degrees
-        resolution *= degree
+    cells_in_degree = 111_200 / config["grid"]["resolution"]
     narrow = math.cos(math.radians((south + north) / 2))
-    return (east - west) * narrow * (north - south) * (degree / resolution) ** 2 / 1e6
+    return (east - west) * narrow * (north - south) * cells_in_degree**2 / 1e6
 
 
 def growing(base, per_million):

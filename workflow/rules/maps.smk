@@ -1,5 +1,13 @@
 # maps: the forest applied to every cell of every month. One job a year: starting Python and
 # loading the forest costs more than a month of a small study.
+STYLED = expand(
+    "results/maps/{kind}/{month}.tif",
+    kind=["monthly", "lower", "upper", "di"],
+    month=MONTHS,
+)
+if not TABLE:
+    STYLED += expand("results/maps/annual/{year}.tif", year=YEARS)
+    STYLED += expand("results/maps/climatology/{calendar}.tif", calendar=SEASON)
 if RESIDUALS:
 
     rule map_residuals:
@@ -253,3 +261,74 @@ if not TABLE:
             lib=lib("_area", "_raster", "_table"),
         script:
             "../scripts/describe_maps.py"
+
+    rule export_netcdf:
+        input:
+            **{
+                kind: expand(
+                    "results/maps/{kind}/{{year}}-{month}.tif", kind=kind, month=SEASON
+                )
+                for kind in ["monthly", "lower", "upper", "di"]
+            },
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            netcdf="results/maps/netcdf/soil_moisture_{year}.nc",
+        log:
+            "logs/export_netcdf/{year}.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=expand("{{year}}-{month}", month=SEASON),
+            depth=config["products"]["depth"],
+            level=config["model"]["level"],
+            unit=config["unit"],
+            title=title,
+            note="simulated data" if SIMULATED else "",
+            lib=lib("_raster"),
+        script:
+            "../scripts/export_netcdf.py"
+
+    rule build_catalogue:
+        input:
+            **{
+                kind: expand(
+                    "results/maps/{kind}/{month}.tif", kind=kind, month=MONTHS
+                )
+                for kind in ["monthly", "lower", "upper", "di"]
+            },
+            netcdf=expand("results/maps/netcdf/soil_moisture_{year}.nc", year=YEARS),
+        output:
+            collection="results/maps/collection.json",
+            entries=expand("results/maps/items/{month}.json", month=MONTHS),
+        log:
+            "logs/build_catalogue.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            title=title,
+            note="Simulated data." if SIMULATED else "",
+            commit=commit(),
+            lib=lib("_raster"),
+        script:
+            "../scripts/build_catalogue.py"
+
+
+rule style_maps:
+    input:
+        maps=STYLED,
+        monthly=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+    output:
+        styles=[re.sub(r"tif$", "qml", path) for path in STYLED],
+        project="results/maps/maps.qgs",
+    log:
+        "logs/style_maps.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        months=MONTHS,
+        unit=config["unit"],
+        title=title,
+        lib=lib("_figures", "_raster"),
+    script:
+        "../scripts/style_maps.py"
