@@ -51,6 +51,7 @@ format: $(STAMP)
 lock:
 	for name in requirements requirements-check requirements-cluster; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	    $$(test -e $$name.without.in && echo --override $$name.without.in) \
 	    -o $$name.txt $$name.in || exit 1; \
 	done
 	python3 envs/from_lock.py

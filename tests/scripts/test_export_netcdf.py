@@ -14,7 +14,6 @@ from rasterio.transform import Affine
 import export_netcdf
 from _log import UserError
 from _raster import Grid, created, read, write
-from export_netcdf import bounds
 
 CELLS = Grid(
     CRS.from_string("+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m"),
@@ -85,12 +84,6 @@ def test_months_depth_unit_and_projection_are_said(given):
         assert named["grid_mapping_name"] == "albers_conical_equal_area"
         assert CRS.from_wkt(named["crs_wkt"]) == CELLS.crs
         assert file.attrs["title"] == "A & b, ö"
-
-
-def test_a_leap_year_and_the_turn_of_the_year():
-    days = bounds(["2015-12", "2016-01", "2016-02"])
-    assert (days[1:, 0] == days[:-1, 1]).all()
-    assert (days[:, 1] - days[:, 0]).tolist() == [31, 31, 29]
 
 
 def test_the_checker_of_the_community_has_nothing_to_say(given):

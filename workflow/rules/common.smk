@@ -293,7 +293,7 @@ def targets():
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
         made += ["results/model/collocation.csv"]
     if not TABLE:
-        made += ["results/maps/collection.json"]
+        made += ["results/maps/collection.json", "results/maps/netcdf/qa4sm.nc"]
     if SIMULATED:
         made += ["results/score/score.csv"]
     made += expand(

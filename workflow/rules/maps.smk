@@ -284,9 +284,27 @@ if not TABLE:
             unit=config["unit"],
             title=title,
             note="simulated data" if SIMULATED else "",
-            lib=lib("_raster"),
+            lib=lib("_netcdf", "_raster"),
         script:
             "../scripts/export_netcdf.py"
+
+    rule export_qa4sm:
+        input:
+            monthly=expand("results/maps/monthly/{month}.tif", month=MONTHS),
+            lonlat=rules.define_grid.output.lonlat,
+        output:
+            netcdf="results/maps/netcdf/qa4sm.nc",
+        log:
+            "logs/export_qa4sm.log",
+        conda:
+            "../../envs/soilmoisture.yaml"
+        params:
+            months=MONTHS,
+            unit=config["unit"],
+            title=title,
+            lib=lib("_netcdf", "_raster"),
+        script:
+            "../scripts/export_qa4sm.py"
 
     rule build_catalogue:
         input:

@@ -5,9 +5,7 @@ depth that the numbers stand for, the projection both as a grid mapping and as l
 latitude of every cell. Written strip by strip.
 """
 
-from calendar import monthrange
 from contextlib import ExitStack
-from datetime import date
 
 import h5netcdf
 import numpy as np
@@ -16,21 +14,12 @@ from pyproj import CRS
 
 import _raster
 from _log import UserError, log, log_to
-from _raster import BLOCK, Grid
+from _netcdf import CLOCK, bounds, grown
+from _raster import Grid
 from _whole import whole
 
-EPOCH = date(1970, 1, 1)
 CONVENTIONS = "CF-1.8"
 STANDARD = "volume_fraction_of_condensed_water_in_soil"
-
-
-def bounds(months: list[str]) -> np.ndarray:
-    """Return first day and day after the last of months YYYY-MM, (months, 2) days since EPOCH."""
-    rows = []
-    for year, month in (map(int, name.split("-")) for name in months):
-        first = (date(year, month, 1) - EPOCH).days
-        rows.append((first, first + monthrange(year, month)[1]))
-    return np.array(rows, "float64")
 
 
 def variables(unit: str, level: float) -> dict[str, dict[str, str]]:
@@ -68,9 +57,8 @@ def coordinates(file: h5netcdf.File, cells: Grid, months: list[str], depth: list
         variable.attrs.update(attributes)
 
     days = bounds(months)
-    clock = {"units": f"days since {EPOCH} 00:00:00", "calendar": "standard"}
     put("time_bnds", ("time", "bnds"), days)
-    put("time", ("time",), days.mean(axis=1), **clock, standard_name="time", long_name="time",
+    put("time", ("time",), days.mean(axis=1), **CLOCK, standard_name="time", long_name="time",
         axis="T", bounds="time_bnds")  # fmt: skip
     t, steps = cells.transform, (np.arange(cells.width) + 0.5, np.arange(cells.height) + 0.5)
     for name, values in (("x", t.c + t.a * steps[0]), ("y", t.f + t.e * steps[1])):
@@ -81,24 +69,6 @@ def coordinates(file: h5netcdf.File, cells: Grid, months: list[str], depth: list
         positive="down", long_name="depth of the soil layer", axis="Z",
         bounds="depth_bnds")  # fmt: skip
     put("crs", (), np.array(0, "int32"), **CRS.from_user_input(cells.crs).to_cf())
-
-
-def grown(file: h5netcdf.File, name: str, dimensions: tuple, dtype, attributes: dict):
-    """Return a compressed variable to be written in strips."""
-    shape = [file.dimensions[dimension].size for dimension in dimensions]
-    blocks = (1,) * (len(shape) - 2) + tuple(min(BLOCK, size) for size in shape[-2:])
-    variable = file.create_variable(
-        name,
-        dimensions,
-        dtype,
-        fillvalue=np.dtype(dtype).type(np.nan),
-        chunks=blocks,
-        compression="gzip",
-        compression_opts=4,
-        shuffle=True,
-    )
-    variable.attrs.update(attributes)
-    return variable
 
 
 def main(monthly, lower, upper, di, lonlat, netcdf, months, depth, level, unit, title, note):
