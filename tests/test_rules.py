@@ -14,7 +14,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 STAGES = ["raw", "interim", "features", "model", "maps", "report"]
 FOLDERS = {
     "raw": ("resources/raw/", "resources/truth/"),
-    "report": ("results/report/", "results/score/"),
+    "report": ("results/report/", "results/score/", "results/ro-crate-metadata.json"),
 } | {stage: (f"results/{stage}/",) for stage in STAGES[1:-1]}
 # Every road to the archive that a config can choose.
 RULES = {

@@ -288,7 +288,7 @@ def commit():
 def targets():
     """Return what a plain `snakemake` makes."""
     made = ["results/report/index.html", "results/report/headline.txt"]
-    made += ["results/maps/maps.qgs"]
+    made += ["results/maps/maps.qgs", "results/ro-crate-metadata.json"]
     if not TABLE:
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
         made += ["results/model/collocation.csv"]

@@ -561,3 +561,71 @@ rule summarise_run:
         lib=lib("_trust"),
     script:
         "../scripts/summarise_run.py"
+
+
+rule write_model_card:
+    input:
+        metrics="results/model/metrics.csv",
+        intervals="results/model/intervals.csv",
+        errors="results/model/errors.csv",
+        samples="results/model/samples.csv",
+        search="results/model/search.csv",
+        applicability=APPLICABILITY,
+        parameters="results/model/applicability.json",
+    output:
+        card="results/report/model_card.md",
+    log:
+        "logs/write_model_card.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        title=title,
+        unit=config["unit"],
+        predictors=PREDICTORS,
+        years=YEARS,
+        test=TEST,
+        depth=config["products"]["depth"],
+        simulated=SIMULATED,
+        product=not TABLE,
+        lib=lib("_trust"),
+    script:
+        "../scripts/write_model_card.py"
+
+
+rule record_run:
+    input:
+        lock=[] if TABLE else "results/report/inputs.lock",
+        files=(
+            [TABLE["samples"], *predictor_rasters(MONTHS, PREDICTORS)] if TABLE else []
+        ),
+        results=[
+            *expand(
+                "results/maps/{kind}/{month}.tif",
+                kind=["monthly", "lower", "upper", "di"],
+                month=MONTHS,
+            ),
+            *expand(
+                "results/model/{table}.csv",
+                table=["metrics", "bars", "intervals", "errors", "importance"],
+            ),
+            "results/model/forest.skops",
+            rules.write_model_card.output.card,
+            *([] if TABLE else [rules.build_catalogue.output.collection]),
+            *([] if TABLE else rules.build_catalogue.input.netcdf),
+        ],
+        snakefile=os.path.relpath(ROOT / "Snakefile"),
+    output:
+        provenance="results/report/provenance.json",
+        crate="results/ro-crate-metadata.json",
+        code="results/report/Snakefile",
+    log:
+        "logs/record_run.log",
+    conda:
+        "../../envs/soilmoisture.yaml"
+    params:
+        settings=settings,
+        title=title,
+        note="All data are simulated." if SIMULATED else "",
+        commit=commit(),
+    script:
+        "../scripts/record_run.py"
