@@ -3,6 +3,7 @@
 # make study  what validations claim and what is true, over five simulated worlds
 # make bench  one year of the published study at full size (an hour, 30 GB of disk)
 # make test-faults   killing, filling, breaking      make test-cluster   through a real Slurm
+# make test-regions  places where the authors never were
 # make format mend the style        make lock   requirements*.txt, envs/ and config/README.md anew
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,7 +15,7 @@ CHECKS := .venv/.checks-$(shell cksum requirements-check.txt | cut -d ' ' -f 1)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: demo test test-faults test-cluster lint format lock study bench
+.PHONY: demo test test-faults test-regions test-cluster lint format lock study bench
 
 demo: $(STAMP)
 	$(RUN) snakemake --cores all
@@ -26,6 +27,9 @@ test: $(CHECKS)
 # Minutes each, so not part of `make test`.
 test-faults: $(STAMP)
 	$(RUN) pytest -m faults tests/test_faults.py
+
+test-regions: $(STAMP)
+	$(RUN) pytest -m regions tests/test_regions.py
 
 test-cluster: $(STAMP)
 	$(PIP) -r requirements-cluster.txt

@@ -113,9 +113,9 @@ def finished(tmp_path_factory) -> Study:
     return study
 
 
-def build(study: Study) -> None:
-    """Copy the repository and run the tiny study; a run that fails leaves nothing behind."""
-    study.run.mkdir(parents=True)
+def build(study: Study, config=TINY) -> None:
+    """Copy the repository and run a study; a run that fails leaves nothing behind."""
+    study.run.mkdir(parents=True, exist_ok=True)
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -128,7 +128,7 @@ def build(study: Study) -> None:
             (study.repository / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, study.repository / name)
     try:
-        study.snakemake()
+        study.snakemake(config=config)
     except AssertionError:
         shutil.rmtree(study.folder)
         raise

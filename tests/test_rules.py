@@ -23,6 +23,7 @@ RULES = {
     **parsed_rules("config/zoige.yaml"),
     **parsed_rules("config/zoige.yaml", config={"sources": {"modis": "appeears", "smc": "./smc"}}),
     **parsed_rules(config={"predictors": ["LST", "ERA5Land"], "maps": {"residuals": True}}),
+    **parsed_rules(config={"predictors": ["LST", "own"], "layers": {"own": {"path": "README.md"}}}),
 }
 JOBS = sorted(name for name in RULES if name not in ("all", "fetch"))
 # They change no result: any file may import them and no rule hashes them.

@@ -79,6 +79,7 @@ PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
 TERRAIN = [n for n in ("slope", "aspect", "northness", "eastness") if n in PREDICTORS]
 RESIDUALS = config["maps"]["residuals"]
+LAYERS = {name: config["layers"][name] for name in PREDICTORS if name in config["layers"]}
 SCREEN = ["LST", "albedo"]  # what the screen of the samples and maps reads (S17)
 
 AREA = dict(
@@ -172,13 +173,41 @@ def sampled(wildcards=None):
     return [*names, *(name for name in SCREEN if name not in names)]
 
 
+def monthly_layers():
+    """Return the layers of the user's that change from month to month."""
+    return [name for name, layer in LAYERS.items() if "{month}" in layer["path"]]
+
+
+def files_of_layer(name):
+    """Return the user's rasters of one layer, or say which is not there."""
+    path = _config.located(LAYERS[name]["path"], ROOT)
+    files = (
+        [path.replace("{month}", month) for month in MONTHS]
+        if name in monthly_layers()
+        else [path]
+    )
+    absent = [file for file in files if not Path(file).exists()]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise WorkflowError(
+            f"layers.{name}: expected a raster, found no {absent[0]}{more} in {Path.cwd()} nor in "
+            f"{ROOT}. Correct the path; {{month}} stands for YYYY-MM."
+        )
+    return files
+
+
 def predictor_rasters(months, names=None):
     """Return the rasters in which the predictors of `months` are found by band name."""
     if TABLE:
         return expand(TABLE["rasters"], month=months)
     names = [*(names or sampled()), "SMC"]
     folders = [folder for name, folder in _predictors.DYNAMIC.items() if name in names]
+    folders += [f"layers/{name}" for name in monthly_layers() if name in names]
     still = ["results/interim/static.tif"]
+    still += expand(
+        "results/interim/layers/{layer}/all.tif",
+        layer=[name for name in LAYERS if name in names and name not in monthly_layers()],
+    )
     if any(_predictors.radius(name) for name in names):
         still.append("results/interim/position.tif")
     return still + expand(

@@ -61,7 +61,7 @@ else:
             station_distance=of_study("samples", "station_distance"),
             aspect=of_study("samples", "aspect"),
             seed=config["model"]["seed"],
-            lib=lib("_predictors", "_raster", "_samples", "_stations", "_table"),
+            lib=lib("_raster", "_samples", "_stations", "_table"),
         script:
             "../scripts/sample_smci.py"
 

@@ -378,3 +378,31 @@ if not TABLE:
                 lib=lib("_raster"),
             script:
                 "../scripts/regrid_era5land.py"
+
+    # Predictors that the user brings: any grid, any CRS.
+    for name in LAYERS:
+
+        rule:
+            name:
+                f"regrid_layer_{name}"
+            input:
+                rasters=files_of_layer(name),
+                grid=rules.define_grid.output.grid,
+                lonlat=rules.define_grid.output.lonlat,
+            output:
+                layers=expand(
+                    "results/interim/layers/{layer}/{month}.tif",
+                    layer=name,
+                    month=MONTHS if name in monthly_layers() else "all",
+                ),
+            log:
+                f"logs/regrid_layer/{name}.log",
+            conda:
+                "../../envs/soilmoisture.yaml"
+            params:
+                name=name,
+                unit=LAYERS[name]["unit"],
+                resampling=LAYERS[name]["resampling"],
+                lib=lib("_raster"),
+            script:
+                "../scripts/regrid_layer.py"

@@ -596,7 +596,9 @@ rule record_run:
     input:
         lock=[] if TABLE else "results/report/inputs.lock",
         files=(
-            [TABLE["samples"], *predictor_rasters(MONTHS, PREDICTORS)] if TABLE else []
+            [TABLE["samples"], *predictor_rasters(MONTHS, PREDICTORS)]
+            if TABLE
+            else [path for name in LAYERS for path in files_of_layer(name)]
         ),
         results=[
             *expand(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from math import floor
@@ -36,7 +37,22 @@ def checked(config: dict, schema: Path) -> dict:
     return config
 
 
+KNOWN = re.compile(
+    r"NDVI|LST|ET|albedo|AWC|sand|silt|clay|DEM|slope|aspect|northness|eastness|TPI[1-9]\d*|pre|SMC"
+    r"|ERA5Land"
+)
+
+
 def _contradictions(config: dict) -> Iterator[str]:
+    for name in [] if config["table"] else config["predictors"]:
+        if not KNOWN.fullmatch(name) and name not in config["layers"]:
+            yield (
+                f"predictors: expected names of this workflow (config/README.md) or of layers, "
+                f"found {name}. Give it a path under `layers`, or correct it."
+            )
+    for name in config["layers"]:
+        if KNOWN.fullmatch(name):
+            yield f"layers: expected names that are new, found {name}. Choose another."
     west, south, east, north = config["area"]["box"]
     if not (west < east and south < north):
         yield f"area.box: expected west < east and south < north, found {config['area']['box']}"

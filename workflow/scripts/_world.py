@@ -20,7 +20,10 @@ from zlib import crc32
 import numpy as np
 from pyproj import Transformer
 
+PLATEAU = (85.0, 24.0, 115.0, 40.0)  # west, south, east, north: where the land is 3900 m high
 CRS = "+proj=aea +lat_1=28 +lat_2=36 +lat_0=0 +lon_0=101 +datum=WGS84 +units=m +no_defs"
+LOWERED = 3400.0  # m by which land outside of the plateau lies lower, and is warmer for it
+LAPSE = 6.0  # degC that a kilometre of height is colder
 CELL = 250.0
 FINE = 3  # cells of the elevation lattice along one cell
 MARGIN = 10_000.0  # m that the world reaches beyond the area at least
@@ -92,8 +95,8 @@ def smooth(values: np.ndarray, reach: int) -> np.ndarray:
 class World:
     """The land: fields on a lattice of 250 m cells, row 0 in the north.
 
-    `left` and `top` (m, multiples of 250) are the outer corner of the lattice in `CRS`;
-    `elevation` lies on the finer lattice of 83.3 m.
+    `left` and `top` (m, multiples of 250) are the outer corner of the lattice in `crs`;
+    `elevation` lies on the finer lattice of 83.3 m and counts from `lowered` below the sea.
     """
 
     area: tuple[float, float, float, float]
@@ -103,10 +106,24 @@ class World:
     top: float
     shape: tuple[int, int]
 
+    @property
+    def crs(self) -> str:
+        """The projection of the lattice."""
+        return projection(self.area)
+
+    @property
+    def lowered(self) -> float:
+        """By how much (m) the land of the fields lies lower than they say: 0 on the plateau."""
+        return 0.0 if on_plateau(self.area) else LOWERED
+
     @cached_property
     def project(self) -> Transformer:
         """The way from longitude and latitude to the x and y of the lattice."""
-        return Transformer.from_crs("OGC:CRS84", CRS, always_xy=True)
+        return Transformer.from_crs("OGC:CRS84", self.crs, always_xy=True)
+
+    def season(self, month: int) -> int:
+        """Return the month of the northern year that is like `month` here."""
+        return month if self.area[1] + self.area[3] > 0 else (month + 5) % 12 + 1
 
     @cached_property
     def lonlat(self) -> tuple[np.ndarray, np.ndarray]:
@@ -243,7 +260,9 @@ class World:
 
     def rain(self, year: int, month: int) -> np.ndarray:
         """Return the rain of a month (mm) on the lattice."""
-        domain = RAIN[month] * np.exp(0.17 * stream(self.seed, "wet", year, month).normal())
+        domain = RAIN[self.season(month)] * np.exp(
+            0.17 * stream(self.seed, "wet", year, month).normal()
+        )
         local = self.noise(5_000, "rain", year, month, roughness=2.0)
         return (domain * self.land["rain"] * (1 + 0.22 * local).clip(0.15, None)).astype("float32")
 
@@ -267,11 +286,11 @@ class World:
             + self.trend * (year - NO_TREND_IN)
         )
         moisture = moisture.clip(DRY, WET).astype("float32")
-        ndvi = land["green"] * GREEN[month]
+        ndvi = land["green"] * GREEN[self.season(month)]
         ndvi = ndvi + 0.03 * self.noise(1_500, "ndvi", year, month) + 0.01 * draw.normal()
         lst = (
-            WARMTH[month]
-            - 6 * (land["elevation"] - 3850) / 1000
+            WARMTH[self.season(month)]
+            - LAPSE * (land["elevation"] - self.lowered - 3850) / 1000
             - 3 * land["northness"]
             - 22 * (moisture - 0.38)
             + 1.5 * land["bare"]
@@ -279,7 +298,7 @@ class World:
             + 0.8 * self.noise(2_500, "lst", year, month, roughness=2.0)
         )
         et = (
-            WATER_USE[month]
+            WATER_USE[self.season(month)]
             + 0.6 * (land["green"] - 0.7)
             + 0.25 * standard(rain)
             + 0.15 * draw.normal()
@@ -292,8 +311,9 @@ class World:
             + 0.012 * land["bare"]
             + 0.004 * self.noise(1_500, "albedo", year, month)
         )
-        cold = {4: 350, 5: 0, 10: 0, 11: 350}.get(month, -1200)
-        snow = 1 / (1 + np.exp((4850 - cold - land["elevation"]) / 40 - draw.normal()))
+        cold = {4: 350, 5: 0, 10: 0, 11: 350}.get(self.season(month), -1200)
+        height = land["elevation"] - self.lowered
+        snow = 1 / (1 + np.exp((4850 - cold - height) / 40 - draw.normal()))
         return {
             "moisture": moisture,
             "rain": rain,
@@ -321,10 +341,24 @@ class World:
         return 0.05 * (store - store.mean())
 
 
+def on_plateau(area: tuple[float, float, float, float]) -> bool:
+    """Return whether a box (west, south, east, north in degrees) lies where the paper's does."""
+    west, south, east, north = area
+    return PLATEAU[0] <= west and PLATEAU[1] <= south and east <= PLATEAU[2] and north <= PLATEAU[3]
+
+
+def projection(area: tuple[float, float, float, float]) -> str:
+    """Return the equal-area projection of a world: the paper's, or one around its middle."""
+    if on_plateau(area):
+        return CRS
+    lon, lat = ((area[k] + area[k + 2]) / 2 for k in (0, 1))
+    return f"+proj=laea +lat_0={lat:g} +lon_0={lon:g} +datum=WGS84 +units=m +no_defs"
+
+
 def build(area: list[float], seed: int, trend: float) -> World:
     """Return the world around a box (west, south, east, north in degrees)."""
     west, south, east, north = area
-    project = Transformer.from_crs("OGC:CRS84", CRS, always_xy=True)
+    project = Transformer.from_crs("OGC:CRS84", projection(area), always_xy=True)
     edge = np.linspace(0, 1, 21)
     lon = np.concatenate([west + (east - west) * edge] * 2)
     lat = np.repeat([south, north], len(edge))

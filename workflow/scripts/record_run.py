@@ -238,7 +238,7 @@ def main(
         "software": software(commit),
         "seeds": seeds(json.loads(settings)),
         "settings": json.loads(settings),
-        "inputs": listed(lock) if lock else described(files),
+        "inputs": (listed(lock) if lock else []) + described(files),
         "outputs": described(results),
         "times": times(results),
     }

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from _log import UserError, log, log_to
-from _predictors import DYNAMIC
 from _raster import Grid, Window, inside, lonlat, read
 from _samples import KEYS, layers
 from _stations import projected, read_sites
@@ -225,7 +224,7 @@ def main(
     static = {
         name: members.mean(paths[months[0]][name], name, aspect)
         for name in predictors
-        if name not in DYNAMIC
+        if len({paths[month][name] for month in months}) == 1
     }
     parts = []
     for order, month in enumerate(months):

@@ -220,7 +220,7 @@ def truth_window(world: _world.World) -> tuple[slice, slice, _raster.Grid]:
     transform = from_origin(
         world.left + left * _world.CELL, world.top - top * _world.CELL, _world.CELL, _world.CELL
     )
-    grid = _raster.Grid(CRS.from_string(_world.CRS), transform, right - left, bottom - top)
+    grid = _raster.Grid(CRS.from_string(world.crs), transform, right - left, bottom - top)
     return slice(top, bottom), slice(left, right), grid
 
 

@@ -333,7 +333,7 @@ class Camera:
         """Return the layers of one granule, and how many pixels have which defect."""
         first, last = period(product, start)
         rng = _world.stream(self.world.seed, product, start.isoformat(), self.tile)
-        clouds = CLOUDS.get((first + (last - first) / 2).month, 0.1)
+        clouds = CLOUDS.get(self.world.season((first + (last - first) / 2).month), 0.1)
         if product == "MOD13Q1":
             snow = self.seen("albedo", first, last, 1) > 0.35
             return vegetation(rng, self.seen("ndvi", first, last, 1), snow, clouds, first)

@@ -42,7 +42,7 @@ def heights(world: _world.World, name: str) -> np.ndarray:
     fine = _world.CELL / _world.FINE
     x, y = world.project.transform(lon, lat)
     found = bilinear(world.elevation, (world.top - y) / fine - 0.5, (x - world.left) / fine - 0.5)
-    stored = np.rint(found).astype("int16")
+    stored = np.rint(found - world.lowered).astype("int16")
     stored[voids(world)[world.rows_cols(lon, lat, fine)]] = VOID
     return stored
 

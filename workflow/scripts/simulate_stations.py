@@ -91,7 +91,7 @@ def gauge_csv(world: _world.World, station: dict, year: int, truth: list[dict], 
     lost, absent = lost_days(rng, year, blank_month)
     inches, flags = reported(rng, rain, lost)
     dates = np.arange(f"{year}-01-01", f"{year + 1}-01-01", dtype="datetime64[D]").astype(str)
-    elevation = float(world.land["elevation"][place])
+    elevation = float(world.land["elevation"][place] - world.lowered)
     here = ~absent
     text = gsod(station, elevation, dates[here], inches[here], flags[here], celsius[here], rng)
     return text, Counter(flags[here].tolist()) + Counter(absent=int(absent.sum()))
