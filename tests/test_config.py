@@ -209,3 +209,14 @@ def test_a_month_without_composites_is_impossible():
     assert date(2011, 12, 19) in _calendar.composites(
         "2012-01", every=16, restart=False, assign="overlap", least=1
     ), "the last 16-day composite of a year runs into January"
+
+
+def test_layers_of_the_user_have_defaults_and_names_that_are_new():
+    layers = {"radar": {"path": "radar/{month}.tif"}}
+    found = _config.checked(SMALL | {"predictors": ["LST", "radar"], "layers": layers}, SCHEMA)
+    assert found["layers"]["radar"]["resampling"] == "bilinear"
+    assert found["layers"]["radar"]["unit"] == "1"
+    with pytest.raises(_config.ConfigError, match="found radar. Give it a path under `layers`"):
+        _config.checked(SMALL | {"predictors": ["LST", "radar"]}, SCHEMA)
+    with pytest.raises(_config.ConfigError, match="layers: expected names that are new, found LST"):
+        _config.checked(SMALL | {"layers": {"LST": {"path": "x.tif"}}}, SCHEMA)

@@ -97,6 +97,10 @@ def filled(value, rules: dict, method: str):
             value[key] = deepcopy(preset)
         if key in value:
             value[key] = filled(value[key], rule, method)
+    others = rules.get("additionalProperties")
+    if isinstance(others, dict):
+        for key in value.keys() - rules.get("properties", {}).keys():
+            value[key] = filled(value[key], others, method)
     return value
 
 
