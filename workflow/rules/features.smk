@@ -53,6 +53,9 @@ else:
             "logs/sample_smci{variant}.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(600, 80),
+            runtime=growing(10, 2),
         params:
             months=MONTHS,
             predictors=sampled,

@@ -69,6 +69,9 @@ if not TABLE:
                 "logs/composite_clips/{variable}/{year}.log",
             conda:
                 "../../envs/soilmoisture.yaml"
+            resources:
+                mem_mb=growing(800, 80),
+                runtime=growing(10, 2),
             params:
                 assign=config["modis"]["assign"],
                 albedo_every=config["modis"]["albedo_every"],
@@ -96,6 +99,9 @@ if not TABLE:
             priority: 1
             conda:
                 "../../envs/soilmoisture.yaml"
+            resources:
+                mem_mb=growing(800, 80),
+                runtime=growing(10, 2),
             params:
                 assign=config["modis"]["assign"],
                 albedo_every=config["modis"]["albedo_every"],
@@ -115,6 +121,9 @@ if not TABLE:
             "logs/derive_terrain.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 1),
         params:
             crs=config["terrain"]["crs"],
             resolution=config["terrain"]["resolution"],
@@ -136,6 +145,9 @@ if not TABLE:
             "logs/derive_soil.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 60),
+            runtime=growing(10, 1),
         params:
             awc=config["soil"]["awc"],
             lib=lib("_raster"),
@@ -152,6 +164,9 @@ if not TABLE:
             "logs/stack_static.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 1),
         params:
             lib=lib("_predictors", "_raster"),
         script:

@@ -50,6 +50,9 @@ for year in sorted({month[:4] for month in MONTHS}):
             f"logs/predict_maps/{year}.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(800, 130),
+            runtime=growing(10, 3),
         params:
             months=MONTHS_OF_YEAR,
             screen=config["maps"]["screen"] and not TABLE,
@@ -85,6 +88,9 @@ for year in sorted({month[:4] for month in MONTHS}):
             f"logs/finish_maps/{year}.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 1),
         params:
             months=MONTHS_OF_YEAR,
             unit=config["unit"],
@@ -109,6 +115,9 @@ for year in sorted({month[:4] for month in MONTHS}):
             f"logs/map_applicability/{year}.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(800, 100),
+            runtime=growing(10, 6),
         params:
             months=MONTHS_OF_YEAR,
             unit=config["unit"],
@@ -134,6 +143,9 @@ for year in sorted({month[:4] for month in MONTHS}):
                 f"logs/predict_maps/paper_{year}.log",
             conda:
                 "../../envs/soilmoisture.yaml"
+            resources:
+                mem_mb=growing(800, 130),
+                runtime=growing(10, 3),
             params:
                 months=HELD_OUT,
                 screen=config["maps"]["screen"],
@@ -161,6 +173,9 @@ if not TABLE:
             "logs/average_maps.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 100),
+            runtime=growing(10, 2),
         params:
             unit=config["unit"],
             note="simulated" if SIMULATED else "",
@@ -180,6 +195,9 @@ if not TABLE:
             "logs/trend_maps/{calendar}.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 100),
+            runtime=growing(10, 1),
         params:
             rate=config["trends"]["rate"],
             permutations=config["trends"]["permutations"],
@@ -205,6 +223,9 @@ if not TABLE:
             "logs/summarise_series.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 2),
         params:
             permutations=config["trends"]["permutations"],
             seed=config["model"]["seed"],
@@ -227,6 +248,9 @@ if not TABLE:
             "logs/compare_products.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 2),
         params:
             test=TEST,
             lib=lib("_metrics", "_raster", "_scores", "_table"),
@@ -256,6 +280,9 @@ if not TABLE:
             "logs/describe_maps.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 2),
         params:
             year=YEAR,
             lib=lib("_area", "_raster", "_table"),
@@ -277,6 +304,9 @@ if not TABLE:
             "logs/export_netcdf/{year}.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 60),
+            runtime=growing(10, 1),
         params:
             months=expand("{{year}}-{month}", month=SEASON),
             depth=config["products"]["depth"],
@@ -298,6 +328,9 @@ if not TABLE:
             "logs/export_qa4sm.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 60),
+            runtime=growing(10, 2),
         params:
             months=MONTHS,
             unit=config["unit"],

@@ -176,6 +176,9 @@ else:
             "logs/list_inputs.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 80),
+            runtime=growing(10, 2),
         params:
             roads=json.dumps(ROADS, sort_keys=True),
             lib=lib("_raster", "_sources", "_table"),
@@ -410,6 +413,9 @@ if SIMULATED:
             "logs/score_truth.log",
         conda:
             "../../envs/soilmoisture.yaml"
+        resources:
+            mem_mb=growing(500, 100),
+            runtime=growing(10, 2),
         params:
             months=MONTHS,
             test=TEST,
@@ -475,6 +481,9 @@ rule export_layers:
         "logs/export_layers.log",
     conda:
         "../../envs/soilmoisture.yaml"
+    resources:
+        mem_mb=growing(500, 80),
+        runtime=growing(10, 2),
     params:
         months=MONTHS,
         test=TEST,
