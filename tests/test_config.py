@@ -220,3 +220,36 @@ def test_layers_of_the_user_have_defaults_and_names_that_are_new():
         _config.checked(SMALL | {"predictors": ["LST", "radar"]}, SCHEMA)
     with pytest.raises(_config.ConfigError, match="layers: expected names that are new, found LST"):
         _config.checked(SMALL | {"layers": {"LST": {"path": "x.tif"}}}, SCHEMA)
+
+
+# Habits of the ecosystem ----------------------------------------------------------------------
+
+
+def test_the_image_has_the_python_and_the_lock_of_the_environments():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert f"FROM python:{from_lock.PYTHON}-slim" in lines
+    assert any("--require-hashes --no-deps -r requirements.txt" in line for line in lines)
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {"results", "resources", ".git"} <= set(ignored)
+
+
+def test_citation_and_catalogue_are_readable():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "title", "message", "authors", "license"} <= set(citation)
+    assert citation["references"][0]["doi"] == "10.3390/rs15061531"
+    catalogue = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalogue["usage"]["software-stack-deployment"]["conda"] is True
+
+
+@pytest.mark.parametrize("name", ["slurm", "cluster-generic"])
+def test_a_profile_for_a_cluster_repeats_the_default_and_names_rules_that_exist(name):
+    default, profile = (
+        yaml.safe_load((ROOT / "profiles" / folder / "config.v8+.yaml").read_text())
+        for folder in ("default", name)
+    )
+    assert {key: profile[key] for key in default if key not in ("cores", "resources")} == {
+        key: default[key] for key in default if key not in ("cores", "resources")
+    }
+    assert default["resources"][0] in profile["resources"]
+    rules = set(parsed_rules()) | set(parsed_rules("config/cookfarm.yaml"))
+    assert set(profile.get("groups", {})) <= rules

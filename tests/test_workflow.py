@@ -4,6 +4,7 @@ One run serves most tests. It works from a copy of the repository, so that a tes
 script, and each test works on a copy of the finished run.
 """
 
+import json
 import os
 import re
 import shutil
@@ -172,6 +173,42 @@ def test_the_readme_opens_a_map_as_it_says(study, monkeypatch, capsys):
     unit, mean = capsys.readouterr().out.split()
     assert unit == "m3/m3" and 0.15 < float(mean) < 0.62
     assert study.path("july_lonlat.tif").exists()
+
+
+def test_the_readme_loads_the_catalogue_as_it_says(finished, monkeypatch):
+    pytest.importorskip("odc.stac", reason="requirements-check.txt is not installed")
+    readme = (ROOT / "README.md").read_text()
+    snippet = re.findall(r"```python\n(.*?)```", readme, re.S)[1]
+    monkeypatch.chdir(finished.run)
+    names = {}
+    exec(snippet, names)
+    maps = layer(finished.path("results/maps/monthly/2016-07.tif"))
+    loaded = names["cube"]["soil_moisture"].sel(time="2016-07").squeeze()
+    np.testing.assert_array_equal(loaded, maps.astype("float32"))
+
+
+@pytest.mark.parametrize("kind", ["monthly", "lower", "upper", "di", "annual", "climatology"])
+def test_maps_are_cloud_optimized(finished, kind):
+    cogeo = pytest.importorskip("rio_cogeo", reason="requirements-check.txt is not installed")
+    found = sorted(finished.path(f"results/maps/{kind}").glob("*.tif"))
+    assert found
+    for path in found:
+        valid, errors, _ = cogeo.cog_validate(path, strict=True, quiet=True)
+        assert valid, (path, errors)
+
+
+def test_exports_are_those_of_the_run(finished):
+    """What a reader of another community opens: the checkers are in the tests of each script."""
+    crate = json.loads(finished.path("results/ro-crate-metadata.json").read_text())
+    parts = next(e for e in crate["@graph"] if e["@id"] == "./")["hasPart"]
+    assert {"@id": "maps/netcdf/soil_moisture_2016.nc"} in parts
+    for part in parts:
+        assert finished.path(f"results/{part['@id']}").exists()
+    provenance = json.loads(finished.path("results/report/provenance.json").read_text())
+    inputs = {row["path"] for row in provenance["inputs"]}
+    assert "resources/raw/modis/MOD11A2/2015-07-12/h26v05.hdf" in inputs
+    card = finished.path("results/report/model_card.md").read_text()
+    assert "All data are simulated" in card and "places never seen" in card
 
 
 def test_every_job_left_a_log_that_counts(finished):
