@@ -72,14 +72,11 @@ def test_another_workflow_sees_the_rules_under_names_of_its_own(tmp_path):
 
 
 def test_an_address_in_place_of_a_clone_says_so(tmp_path):
-    bare = tmp_path / "bare.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", str(ROOT), str(bare)], check=True)
-    branch = subprocess.run(
-        ["git", "-C", str(bare), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     folder = tmp_path / "other"
     folder.mkdir()
-    importing(folder, f'gitfile("{bare}", path="Snakefile", commit="{branch}")')
+    importing(folder, f'gitfile("{clone}", path="Snakefile", ref="HEAD")')
     ended = run(folder, "--dry-run")
     assert ended.returncode != 0
     assert "expected this workflow in a folder, found an address" in ended.stdout

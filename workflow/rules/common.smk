@@ -15,12 +15,6 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
-if not SCRIPTS.is_dir():
-    raise WorkflowError(
-        f"{workflow.current_basedir}: expected this workflow in a folder, found an address. Its "
-        "scripts share modules, which Snakemake does not fetch: clone the repository and name the "
-        "clone's Snakefile in `module`."
-    )
 sys.path.insert(0, str(SCRIPTS))
 
 import _calendar
