@@ -6,6 +6,7 @@ name and the unit of each band. Files appear under their final name only when th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from rasterio.windows import Window
 from _whole import whole
 
 BLOCK = 512
+# MB. GDAL keeps blocks in a twentieth of the machine's memory otherwise, so that a job that walks
+# through a raster once would need gigabytes on a large server; a value of the user's is kept.
+os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 
 @dataclass(frozen=True)
