@@ -9,6 +9,7 @@ cut to the area. `study.yaml` is left in the folder: `make bench` runs the workf
 
 import argparse
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import time
@@ -30,16 +31,20 @@ WHOLE = (0, 1200, 0, 1200)
 BOX = yaml.safe_load((ROOT / "config" / "zoige.yaml").read_text())["area"]["box"]
 
 
-def study(years: list[int], box: list[float]) -> dict:
-    """Return the config of the study: the last two months of the last year are held out."""
+def study(years: list[int], box: list[float], archive: str) -> dict:
+    """Return the config of the study: the last two months of the last year are held out.
+
+    `archive` is `simulated` to write its files, `files` to run on them as on any others: the score
+    against the truth is made for small studies and would hold gigabytes.
+    """
     return {
         "title": f"Simulated study of the published size, {min(years)} to {max(years)}",
-        "archive": "simulated",
+        "archive": archive,
         "years": years,
         "area": {"box": box, "polygon": None},
         "modis": {"absent": []},
-        "rain": {"gauges": "config/gauges.csv"},
-        "insitu": {"sites": "config/simulated_sites.csv"},
+        "rain": {"gauges": "gauges.csv"},
+        "insitu": {"sites": "sites.csv"},
         "split": {"test": [f"{max(years)}-09", f"{max(years)}-10"]},
         "report": {"year": max(years)},
     }
@@ -81,8 +86,12 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    plan = asked.folder / "study.yaml"
-    plan.write_text(yaml.safe_dump(study(asked.years, asked.box), sort_keys=False))
+    for name, table in (("gauges", "gauges.csv"), ("sites", "simulated_sites.csv")):
+        shutil.copy(ROOT / "config" / table, asked.folder / f"{name}.csv")
+    plan = asked.folder / "archive.yaml"
+    for path, archive in ((plan, "simulated"), (asked.folder / "study.yaml", "files")):
+        text = yaml.safe_dump(study(asked.years, asked.box, archive), sort_keys=False)
+        path.write_text(text)
     schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
     base = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     config = _config.checked(merged(base, yaml.safe_load(plan.read_text())), schema)
@@ -118,7 +127,9 @@ def main() -> None:
     subprocess.run(command, check=True)
     files = [p for p in (asked.folder / "resources").rglob("*") if p.is_file()]
     size = sum(p.stat().st_size for p in files) / 1e9
-    print(f"{len(files)} files, {size:.1f} GB, {time.monotonic() - began:.0f} s: {plan}")
+    print(
+        f"{len(files)} files, {size:.1f} GB, {time.monotonic() - began:.0f} s: {asked.folder}/study.yaml"
+    )
 
 
 def whole_tile(tile: str, area) -> tuple[int, int, int, int]:
