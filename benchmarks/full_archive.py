@@ -127,9 +127,8 @@ def main() -> None:
     subprocess.run(command, check=True)
     files = [p for p in (asked.folder / "resources").rglob("*") if p.is_file()]
     size = sum(p.stat().st_size for p in files) / 1e9
-    print(
-        f"{len(files)} files, {size:.1f} GB, {time.monotonic() - began:.0f} s: {asked.folder}/study.yaml"
-    )
+    took = time.monotonic() - began
+    print(f"{len(files)} files, {size:.1f} GB, {took:.0f} s: {asked.folder}/study.yaml")
 
 
 def whole_tile(tile: str, area) -> tuple[int, int, int, int]:
