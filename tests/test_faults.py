@@ -25,10 +25,11 @@ PATIENCE = 240  # seconds
 
 
 def files(folder: Path) -> list[str]:
-    """Return the tables and rasters below `folder/results`, without the page."""
+    """Return the tables and rasters below `folder/results`, without the page and the times."""
     kinds = {".csv", ".parquet", ".json", ".tif", ".skops", ".npz"}
     found = (p for p in (folder / "results").rglob("*") if p.suffix in kinds)
-    return sorted(str(p.relative_to(folder)) for p in found if "report" not in p.parts)
+    skipped = {"report", "ro-crate-metadata.json"}
+    return sorted(str(p.relative_to(folder)) for p in found if not skipped & set(p.parts))
 
 
 def same(study: Study, finished: Study) -> None:
