@@ -23,7 +23,7 @@ pytestmark = [
         reason="needs root, and slurm-wlm and munge installed",
     ),
 ]
-PATIENCE = 900  # seconds
+PATIENCE = 1800  # seconds
 
 
 @pytest.fixture(scope="module")
