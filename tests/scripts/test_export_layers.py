@@ -68,7 +68,7 @@ def test_text_is_the_same_every_time_and_bears_no_date():
 
 @pytest.mark.parametrize(
     ("cells", "months", "factor"),
-    [(70_000, 60, 1), (70_000, 1, 1), (5_600_000, 60, 8), (9_300_000, 60, 10), (9_300_000, 1, 2)],
+    [(70_000, 60, 1), (70_000, 1, 1), (5_600_000, 60, 9), (9_300_000, 60, 12), (9_300_000, 1, 2)],
 )
 def test_cells_shown_follow_from_the_bytes_that_are_left(cells, months, factor):
     assert export_layers.factor_for(cells, months) == factor

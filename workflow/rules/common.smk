@@ -79,7 +79,9 @@ PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
 TERRAIN = [n for n in ("slope", "aspect", "northness", "eastness") if n in PREDICTORS]
 RESIDUALS = config["maps"]["residuals"]
-LAYERS = {name: config["layers"][name] for name in PREDICTORS if name in config["layers"]}
+LAYERS = {
+    name: config["layers"][name] for name in PREDICTORS if name in config["layers"]
+}
 SCREEN = ["LST", "albedo"]  # what the screen of the samples and maps reads (S17)
 
 AREA = dict(
@@ -206,7 +208,9 @@ def predictor_rasters(months, names=None):
     still = ["results/interim/static.tif"]
     still += expand(
         "results/interim/layers/{layer}/all.tif",
-        layer=[name for name in LAYERS if name in names and name not in monthly_layers()],
+        layer=[
+            name for name in LAYERS if name in names and name not in monthly_layers()
+        ],
     )
     if any(_predictors.radius(name) for name in names):
         still.append("results/interim/position.tif")
