@@ -56,7 +56,7 @@ def submitted(study: Study, profile: str, *arguments) -> subprocess.Popen:
     command += ["--workflow-profile", str(repository / "profiles" / profile), *arguments]
     # Two nodes with two cores on one small machine: faster to look, less to reserve.
     command += ["--cores", "2", "--latency-wait", "5", "--default-resources"]
-    command += ["mem_mb=1500*attempt", "runtime=10*attempt", "slurm_partition=main"]
+    command += ["mem_mb=1500*attempt", "runtime=5*attempt", "slurm_partition=main"]
     if profile == "slurm":
         command += ["--slurm-init-seconds-before-status-checks", "5"]
     command += ["--configfile", str(repository / TINY)]
