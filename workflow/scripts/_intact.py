@@ -42,7 +42,7 @@ def wrong_with(path: Path) -> str:
             json.loads(path.read_text("utf-8"))
         elif path.suffix == ".csv" and not path.read_bytes().decode("utf-8").endswith("\n"):
             return "it ends in the middle of a line"
-    except Exception as error:
+    except Exception as error:  # each library has errors of its own
         return " ".join(str(error).split())[:160] or type(error).__name__
     return ""
 

@@ -31,7 +31,7 @@ def whole(path: str) -> Iterator[Path]:
     try:
         yield part
         part.replace(final)
-    except Exception as error:
+    except Exception as error:  # of whichever library wrote; raised again below
         short = no_room(error, final)
         if short:
             raise UserError(short) from error
