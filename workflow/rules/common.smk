@@ -182,13 +182,14 @@ def monthly_layers():
 
 def files_of_layer(name):
     """Return the user's rasters of one layer, or say which is not there."""
-    path = _config.located(LAYERS[name]["path"], ROOT)
-    files = (
+    path = LAYERS[name]["path"]
+    given = (
         [path.replace("{month}", month) for month in MONTHS]
         if name in monthly_layers()
         else [path]
     )
-    absent = [file for file in files if not Path(file).exists()]
+    files = [_config.located(one, ROOT) for one in given]
+    absent = [one for one, file in zip(given, files) if not Path(file).exists()]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise WorkflowError(
