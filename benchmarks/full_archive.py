@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
@@ -94,7 +95,8 @@ def main() -> None:
         path.write_text(text)
     schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
     base = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    config = _config.checked(merged(base, yaml.safe_load(plan.read_text())), schema)
+    update_config(base, yaml.safe_load(plan.read_text()))
+    config = _config.checked(base, schema)
 
     began = time.monotonic()
     area, simulation = config["area"]["box"], config["simulation"]
@@ -134,15 +136,6 @@ def main() -> None:
 def whole_tile(tile: str, area) -> tuple[int, int, int, int]:
     """Return the edges of the whole tile, in place of those that hold the area."""
     return WHOLE
-
-
-def merged(base: dict, more: dict) -> dict:
-    """Return `base` with the nested values of `more` in it, as --configfile does."""
-    found = dict(base)
-    for key, value in more.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        found[key] = merged(base[key], value) if both else value
-    return found
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from conftest import ROOT, TINY
 
@@ -34,14 +35,6 @@ rule wettest:
 """
 
 
-def merged(base: dict, more: dict) -> dict:
-    found = dict(base)
-    for key, value in more.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        found[key] = merged(base[key], value) if both else value
-    return found
-
-
 def run(folder, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
     return subprocess.run(
@@ -56,9 +49,10 @@ def run(folder, *arguments) -> subprocess.CompletedProcess:
 
 def importing(folder, snakefile: str) -> None:
     """Write another workflow, which takes the whole config of this one from its own."""
-    whole = merged(
-        *(yaml.safe_load((ROOT / name).read_text()) for name in ("config/config.yaml", TINY))
+    whole, tiny = (
+        yaml.safe_load((ROOT / name).read_text()) for name in ("config/config.yaml", TINY)
     )
+    update_config(whole, tiny)
     (folder / "mine.yaml").write_text(yaml.safe_dump({"soil_moisture": whole}))
     (folder / "Snakefile").write_text(MODULE.format(snakefile=snakefile))
 
