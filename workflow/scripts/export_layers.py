@@ -24,7 +24,7 @@ from _log import UserError, human, log, log_to
 from _raster import Grid, inside, read
 from _table import write_text
 
-TOTAL = 17e6  # bytes of all months together: with the figures a page stays under 30 MB
+TOTAL = 17e6  # bytes of all months together; the figures beside them take 12 to 15 MB
 PER_CELL = 4.0  # bytes of a cell and month with five layers at STEP, measured on 250 m maps
 STEP = 0.001  # of values; a whole number of them is stored
 COARSE = {"di": 0.01, "slope": 2e-5, "significant": 0.01}
