@@ -135,7 +135,9 @@ for year in sorted({month[:4] for month in MONTHS}):
             input:
                 forest="results/model/forest_paper.skops",
                 leaves=[],
-                rasters=predictor_rasters(HELD_OUT, STUDIES["_paper"]["predictors"]),
+                rasters=predictor_rasters(
+                    HELD_OUT, [*STUDIES["_paper"]["predictors"], *SCREEN]
+                ),
                 grid=rules.define_grid.output.grid,
             output:
                 maps=expand("results/maps/paper/{month}.tif", month=HELD_OUT),
