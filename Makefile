@@ -4,7 +4,8 @@
 # make bench  one year of the published study at full size (an hour, 30 GB of disk)
 # make test-faults   killing, filling, breaking      make test-cluster   through a real Slurm
 # make test-regions  places where the authors never were
-# make format mend the style        make lock   requirements*.txt, envs/ and config/README.md anew
+# make format mend the style        make lock   requirements*.txt and envs/ anew
+# make reference   config/README.md from the schema
 PYTHON ?= python3
 BIN := .venv/bin
 # The stamp carries the lock's checksum and is written last: an environment that is half
@@ -15,7 +16,7 @@ CHECKS := .venv/.checks-$(shell cksum requirements-check.txt | cut -d ' ' -f 1)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: demo test test-faults test-regions test-cluster lint format lock study bench
+.PHONY: demo test test-faults test-regions test-cluster lint format lock reference study bench
 
 demo: $(STAMP)
 	$(RUN) snakemake --cores all
@@ -59,7 +60,11 @@ lock:
 	    -o $$name.txt $$name.in || exit 1; \
 	done
 	python3 envs/from_lock.py
-	python3 workflow/schemas/describe.py
+	$(MAKE) reference
+
+# In the environment of the new lock.
+reference: $(STAMP)
+	$(BIN)/python workflow/schemas/describe.py
 
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

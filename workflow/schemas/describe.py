@@ -8,8 +8,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """# The config of a study
 
-Made from `workflow/schemas/config.schema.yaml` by `make lock`; a test compares the two. A key that
-does not exist is an error that names the keys that do.
+Made from `workflow/schemas/config.schema.yaml` by `make reference`; a test compares them. A
+key that does not exist is an error that names the keys that do.
 
 `config/config.yaml` is always read. A file given with `--configfile` is laid over it: mappings
 merge, lists and values replace. Threads, memory and where jobs run are not here but in

@@ -24,8 +24,9 @@ from _log import UserError, human, log, log_to
 from _raster import Grid, inside, read
 from _table import write_text
 
-TOTAL = 17e6  # bytes of all months together; the figures beside them take 12 to 15 MB
-PER_CELL = 4.0  # bytes of a cell and month with five layers at STEP, measured on 250 m maps
+TOTAL = 17.2e6  # bytes of all months together; beside them figures and tables take up to 12 MB
+# Bytes of a cell and month with five layers at STEP, measured: neighbours of 250 m are more alike.
+PER_CELL, PER_BLOCK = 4.05, 4.7
 STEP = 0.001  # of values; a whole number of them is stored
 COARSE = {"di": 0.01, "slope": 2e-5, "significant": 0.01}
 LARGEST = 30.0  # what 16 bits hold of differences at STEP
@@ -35,8 +36,9 @@ COLOURS = 64
 
 def factor_for(cells: int, months: int) -> int:
     """Return how many cells a side become one, so that all months stay under TOTAL bytes."""
-    most = TOTAL / (PER_CELL * months)
-    return max(1, ceil(sqrt(cells / most)))
+    if cells * months * PER_CELL <= TOTAL:
+        return 1
+    return max(2, ceil(sqrt(cells * months * PER_BLOCK / TOTAL)))
 
 
 def block_mean(layer: np.ndarray, factor: int) -> np.ndarray:
