@@ -43,7 +43,7 @@ if SIMULATED:
     rule simulate_stations:
         input:
             gauges=_config.located(config["rain"]["gauges"], ROOT),
-            sites=_config.located(config["insitu"]["sites"], ROOT),
+            sites=_config.located(config["insitu"]["sites"], ROOT) if STATIONS else [],
         output:
             rain=expand("resources/raw/rain/{{year}}/{gauge}.csv", gauge=GAUGES),
             insitu=expand("resources/raw/insitu/{{year}}/{site}.csv", site=SITES),
@@ -62,8 +62,8 @@ if SIMULATED:
     rule simulate_fields:
         output:
             smci=[
-                "resources/raw/smci/SMCI_1km_{year}_10cm/north.nc",
-                "resources/raw/smci/SMCI_1km_{year}_10cm/south.nc",
+                f"resources/raw/smci/SMCI_1km_{{year}}_{SMCI_DEPTH}cm/{part}.nc"
+                for part in ("north", "south")
             ],
             smc=expand("resources/raw/smc/SMC_{{year}}{month}.tif", month=SEASON),
             era5land="resources/raw/era5land/{year}.nc",
@@ -261,10 +261,16 @@ elif not TABLE:
                 "../scripts/link_files.py"
 
 
-if not TABLE:
-
-    onstart:
+onstart:
+    # Snakemake's limit of 100 jobs a second looks at every ready job's inputs again each second, once
+    # more for each job that has ended. On one machine nothing needs the limit.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+    if not TABLE:
         before_start(workflow.dag)
+
+
+if not TABLE:
 
     # What the study needs, what is there, what is missing, how to get it. No network.
     rule inputs:
