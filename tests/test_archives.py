@@ -20,6 +20,7 @@ from itertools import product as pairs
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import yaml
@@ -156,6 +157,59 @@ def test_a_users_folders_give_the_same_months_and_stay_untouched(finished, fresh
     newer.write_bytes(newer.read_bytes() + b"\0" * 10)
     jobs = fresh.would_run("results/interim/lst/2015-07.tif", config=config)
     assert jobs == {"link_files_modis_lst_2015": 1, "check_inputs": 1, "composite_modis": 1}
+
+
+def as_ismn(stations: Path, sites: Path, archive: Path) -> None:
+    """Write readings of format csv as ismn.earth delivers them: a zip of header+values files."""
+    places = pd.read_csv(sites, dtype={"site": str}).set_index("site")
+    with zipfile.ZipFile(archive, "w") as packed:
+        for site, place in places.iterrows():
+            files = sorted(stations.glob(f"*/{site}.csv"))
+            readings = pd.concat(map(pd.read_csv, files)).dropna(subset="time")
+            times = pd.to_datetime(readings["time"])
+            for variable, column in (("sm", "soil_moisture"), ("ts", "soil_temperature")):
+                if not readings[column].notna().any():
+                    continue
+                head = (
+                    f"TEST TEST {site} {place['lat']:.5f} {place['lon']:.5f} 3400.00 0.05 0.05 5TM"
+                )
+                lines = [
+                    f"{time:%Y/%m/%d %H:%M} {value:10.4f} G M"
+                    for time, value in zip(times, readings[column], strict=True)
+                    if pd.notna(value)
+                ]
+                name = f"TEST_TEST_{site}_{variable}_0.050000_0.050000_5TM_20150101_20161231.stm"
+                packed.writestr(f"TEST/{site}/{name}", "\r\n".join([head, *lines, ""]))
+
+
+def test_ismn_as_the_only_source_of_soil_moisture(finished, fresh, tmp_path):
+    """Its zip gives positions and the months that the same readings give as tables of our own."""
+    archive = delivered(finished, tmp_path / "mine")
+    as_ismn(
+        archive / "stations",
+        finished.repository / "config/simulated_sites.csv",
+        tmp_path / "ismn.zip",
+    )
+    sources = folders(archive) | {
+        "insitu": str(tmp_path / "ismn.zip"),
+        "smci": "none",
+        "smc": "none",
+    }
+    config = of_archives(fresh, sources=sources, insitu={"format": "ismn"})
+    names = pd.read_csv(fresh.run / SITES, dtype=str)["site"]
+    (fresh.run / SITES).write_text("\n".join(["site", *names, ""]))
+    fresh.snakemake("results/features/samples.parquet", config=config)
+    keys = ["site", "month"]
+    own, other = (
+        pd.read_csv(study.path("results/interim/insitu.csv"), dtype={"site": str}).set_index(keys)
+        for study in (finished, fresh)
+    )
+    kept = own.index[own["kept"] == 1]
+    assert len(kept) and kept.equals(other.index[other["kept"] == 1])
+    np.testing.assert_allclose(other["value"][kept], own["value"][kept], atol=1e-4)
+    samples = pd.read_parquet(fresh.path("results/features/samples.parquet"))
+    assert set(samples["source"]) == {"insitu"} and "SMC" not in samples
+    assert "smci" not in " ".join(fresh.would_run(config=config))
 
 
 def test_years_of_two_collections_are_refused_before_anything_runs(finished, fresh, tmp_path):

@@ -43,7 +43,7 @@ def test_schema_is_strict_everywhere_and_explains_every_key():
 
 
 def test_readme_of_the_config_is_current():
-    assert (ROOT / "config" / "README.md").read_text() == describe.page(), "run `make lock`"
+    assert (ROOT / "config" / "README.md").read_text() == describe.page(), "run `make reference`"
 
 
 def test_conda_environments_have_the_versions_of_the_lock():
@@ -94,6 +94,11 @@ def test_defaults_are_filled_in_at_every_depth():
         ),
         ({"area": {"box": [102, 33]}}, "area.box: [102, 33] is too short"),
         ({"table": {"samples": "a.csv"}}, "table: 'rasters' is a required property"),
+        ({"sources": {"insitu": "none", "smci": "none"}}, "sources: expected insitu or smci"),
+        (
+            {"sources": {"smc": "none"}, "predictors": ["NDVI", "SMC"]},
+            "predictors: expected no SMC where sources.smc is none",
+        ),
     ],
 )
 def test_a_wrong_config_is_refused_with_the_place_and_the_reason(change, message):
@@ -101,6 +106,11 @@ def test_a_wrong_config_is_refused_with_the_place_and_the_reason(change, message
         _config.checked({**SMALL, **change}, SCHEMA)
     assert message in str(error.value)
     assert "config/README.md" in str(error.value) or "found" in str(error.value)
+
+
+def test_a_study_without_smc_has_a_predictor_less():
+    found = _config.checked({**SMALL, "sources": {"smc": "none"}}, SCHEMA)["predictors"]
+    assert found == [name for name in _config.checked(SMALL, SCHEMA)["predictors"] if name != "SMC"]
 
 
 def test_all_faults_are_named_at_once():

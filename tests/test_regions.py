@@ -30,6 +30,9 @@ TILES = {
     "seam": "h25v05, h25v06, h26v05, h26v06",
     "north": "h24v02",
     "own_layers": "h26v05",
+    "modis_grid": "h26v05",
+    "stations_only": "h17v04",
+    "product_only": "h26v05",
 }
 
 
@@ -62,7 +65,9 @@ def place(request, tmp_path_factory):
     config = yaml.safe_load(given)
     study.run.mkdir(parents=True)
     area = config["area"]["box"]
-    sites = [f"P{n:02d},{lat},{lon}" for n, (lon, lat) in enumerate(stations(area, 12, 1, 0.2))]
+    alone = config.get("sources", {}).get("smci") == "none"
+    places = stations(area, *((60, 1, 0.45) if alone else (12, 1, 0.2)))
+    sites = [f"P{n:02d},{lat},{lon}" for n, (lon, lat) in enumerate(places)]
     gauges = [
         f"{90000000000 + n},G{n},{lat},{lon}"
         for n, (lon, lat) in enumerate(stations(area, 9, 2, 0.45))

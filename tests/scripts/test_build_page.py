@@ -56,7 +56,8 @@ def bars():
 
 
 def errors():
-    return pd.DataFrame(dict(quantity=[STATED], value=[0.0423], low=[0.0128], high=[0.06], n=[26]))
+    quantities = ["product from true soil moisture at 250 m", STATED]
+    return pd.DataFrame(dict(quantity=quantities, value=0.0423, low=0.0128, high=0.06, n=26))
 
 
 def trust():
@@ -340,7 +341,11 @@ def test_the_stated_error_comes_first_with_its_interval(tmp_path):
     (words,) = build_page.stated_words(errors(), "m³/m³")
     assert "by 0.042 m³/m³ (RMSE; 95 % interval 0.013 to 0.060)" in words
     assert "from 26 stations" in words
+    assert words.endswith("which also show the error of SMCI itself.")
     assert build_page.stated_words(errors()[:0], "m³/m³") == []
+    alone = errors()[errors()["quantity"] == STATED]
+    (other,) = build_page.stated_words(alone, "m³/m³")
+    assert other.endswith("stations left out, less what a station itself is off.")
     text = " ".join(Reader(page(write_inputs(tmp_path))).words)
     assert text.index(words) < text.index("At places it has never seen")
 
@@ -416,6 +421,20 @@ def test_metrics_without_a_validation_are_an_error():
 def test_truth_words_name_the_bar_to_clear():
     words = _sections.truth_words(score(), "m³/m³")
     assert "maps are off by 0.053 m³/m³ (R 0.696), interpolated SMCI by 0.044" in words
+    alone = score()[score()["product"] == "map"]
+    assert _sections.truth_words(alone, "m³/m³").endswith("off by 0.053 m³/m³ (R 0.696).")
+
+
+@pytest.mark.parametrize(
+    ("known", "product", "said"),
+    [
+        (False, True, "nothing is added for it"),
+        (True, True, "the error of SMCI itself is added"),
+        (True, False, "what a station would read"),
+    ],
+)
+def test_bounds_are_said_to_be_of_what_they_are(known, product, said):
+    assert said in _sections.interval_words(known, product)
 
 
 @pytest.mark.parametrize(

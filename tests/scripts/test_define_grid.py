@@ -182,6 +182,17 @@ def test_a_file_that_is_no_vector_file_is_refused(tmp_path):
         make(tmp_path, str(tmp_path / "area.geojson"))
 
 
+def test_the_grid_of_modis_has_the_cells_of_modis(tmp_path):
+    """Tile h26v05 begins at column 26 * 4800 of the globe, in the row of 40 N."""
+    sinusoidal = "+proj=sinu +lon_0=0 +R=6371007.181 +units=m +no_defs"
+    size = 231.65635826395825
+    make(tmp_path, box=[102.11, 33.75, 102.40, 33.92], crs=sinusoidal, resolution=231.65635826)
+    with rasterio.open(tmp_path / "grid.tif") as source:
+        col = (source.transform.c - (26 - 18) * 4800 * size) / size
+        row = (4 * 4800 * size - source.transform.f) / size
+    assert col == pytest.approx(round(col), abs=0.01) and row == pytest.approx(round(row), abs=0.01)
+
+
 def test_a_projection_of_another_part_of_the_world_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(UserError, match="grid.crs: .*UTM zone"):
         make(tmp_path, box=[-66.4, -33.92, -66.1, -33.75])

@@ -8,9 +8,11 @@ from rasterio.transform import Affine
 
 from _log import UserError
 from _predictors import radius
-from _raster import BLOCK, Grid, write
-from derive_position import half_widths, main, mean_around
+from _raster import BLOCK, Grid, Window, write
+from derive_position import disc, main, mean_around, steps_of
 
+UTM = "EPSG:32648"
+SQUARE = np.array([[1.0, 0.0], [0.0, -1.0]])
 GRID = Grid(CRS.from_epsg(32648), Affine(250, 0, 500000, 0, -250, 3750000), 17, BLOCK + 30)
 
 
@@ -30,25 +32,57 @@ def plain(layer, reach):
 def test_means_are_those_of_a_plain_loop_with_gaps_and_edges(reach):
     layer = np.random.default_rng(1).uniform(3000, 5000, (14, 11))
     layer[4:7, 3] = np.nan
-    np.testing.assert_allclose(mean_around(layer, reach), plain(layer, reach), rtol=1e-12)
+    np.testing.assert_allclose(
+        mean_around(layer, disc(SQUARE, reach)), plain(layer, reach), rtol=1e-12
+    )
 
 
 def test_a_disc_of_three_cells():
-    assert half_widths(3).tolist() == [0, 2, 2, 3, 2, 2, 0]
-    assert half_widths(1.5).tolist() == [1, 1, 1]
+    assert [right for _, _, right in disc(SQUARE, 3)] == [0, 2, 2, 3, 2, 2, 0]
+    assert disc(SQUARE, 1.5) == [(-1, -1, 1), (0, -1, 1), (1, -1, 1)]
+
+
+@pytest.mark.parametrize("reach", [1.2, 3.3, 8])
+def test_a_disc_of_sheared_rows_is_a_disc_on_the_ground(reach):
+    steps = np.array([[1.0, 0.0], [0.7, -1.0]])
+    rows, cols = np.mgrid[-20:21, -20:21]
+    ground = cols[..., None] * steps[0] + rows[..., None] * steps[1]
+    near = np.hypot(*np.moveaxis(ground, -1, 0)) <= reach
+    found = np.zeros(near.shape, bool)
+    for down, left, right in disc(steps, reach):
+        found[20 + down, 20 + left : 21 + right] = True
+    np.testing.assert_array_equal(found, near)
+
+
+def test_the_rows_of_the_modis_grid_are_sheared_and_utm_has_squares():
+    """tan of the shear is the distance from the meridian, in radians, times sin(latitude)."""
+    sinusoidal = CRS.from_string("+proj=sinu +lon_0=0 +R=6371007.181 +units=m +no_defs")
+    size = 231.65635826
+    corner = Affine(size, 0, 40600 * size, 0, -size, 16290 * size)
+    cells = Grid(sinusoidal, corner, 40, 30)
+    steps = steps_of(cells, Window(0, 0, 40, 30), UTM)
+    x, y = cells.centres()
+    latitude = y[15, 20] / 6371007.181
+    longitude = x[15, 20] / 6371007.181 / np.cos(latitude)
+    # A step down the column goes south by one cell and, on the ground, west by the shear.
+    shear = longitude * np.sin(latitude)
+    assert steps[0] @ steps[1] / size**2 == pytest.approx(-shear, rel=0.02)
+    assert abs(np.linalg.det(steps)) == pytest.approx(size**2, rel=0.01)
+    square = steps_of(GRID, Window(0, 0, 17, BLOCK), "EPSG:32647")
+    assert square.tolist() == [[250, 0], [0, -250]]
 
 
 def test_no_value_around_is_missing():
     layer = np.full((5, 5), np.nan)
     layer[0, 0] = 3.0
-    found = mean_around(layer, 1)
+    found = mean_around(layer, disc(SQUARE, 1))
     assert found[0, 0] == found[0, 1] == found[1, 0] == 3.0
     assert np.isnan(found[2:]).all()
 
 
 def run(folder, dem, predictors):
     write(f"{folder}/terrain.tif", GRID, {"slope": dem * 0, "DEM": dem}, {"slope": "", "DEM": "m"})
-    main(f"{folder}/terrain.tif", f"{folder}/position.tif", predictors)
+    main(f"{folder}/terrain.tif", f"{folder}/position.tif", predictors, UTM)
     with rasterio.open(f"{folder}/position.tif") as source:
         assert source.descriptions == tuple(predictors)
         assert set(source.units) == {"m"}
@@ -59,7 +93,9 @@ def test_strips_show_no_seam(tmp_path):
     dem = np.random.default_rng(2).uniform(3000, 5000, GRID.shape).astype("float32")
     found = run(tmp_path, dem, ["TPI500", "TPI1500"])
     for layer, reach in zip(found, (2, 6), strict=True):
-        np.testing.assert_allclose(layer, dem - mean_around(dem.astype(float), reach), atol=1e-3)
+        np.testing.assert_allclose(
+            layer, dem - mean_around(dem.astype(float), disc(SQUARE, reach)), atol=1e-3
+        )
 
 
 def test_a_plane_has_no_position_and_a_peak_is_high(tmp_path):

@@ -377,7 +377,7 @@ def test_same_inputs_give_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("name", ["maps", "smci", "era5land", "ndvi", "annual"])
 def test_the_report_year_must_be_there(tmp_path, name):
     given = study(tmp_path)
-    given[name] = [path for path in given[name] if YEAR not in path.rsplit("/", 1)[1]]
+    given[name] = [path.replace(YEAR, "1999") for path in given[name]]
     expected = {"maps": "map: expected rasters 2018-MM.tif", "annual": "annual: expected 2018.tif"}
     label = {"smci": "SMCI", "era5land": "ERA5-Land", "ndvi": "NDVI"}.get(name)
     with pytest.raises(UserError, match=expected.get(name, f"{label}: expected rasters 2018-MM")):

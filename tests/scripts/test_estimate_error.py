@@ -135,7 +135,8 @@ def test_the_file_for_the_maps(tmp_path):
 
 def test_without_products_nothing_is_conserved_and_nothing_added(tmp_path, caplog):
     with caplog.at_level("WARNING", "soil-moisture"):
-        table, steps = run(tmp_path, *world(), products=[])
+        left_out, at = world()
+        table, steps = run(tmp_path, left_out, at.iloc[:0], products=[])
     assert steps["conserve"] == 0 and steps["added_error"] == 0
     assert table["quantity"].tolist() == ["forest from target, places left out"]
     assert "0 stations have the product beside them, 5 are needed" in caplog.text
@@ -143,9 +144,22 @@ def test_without_products_nothing_is_conserved_and_nothing_added(tmp_path, caplo
 
 def test_a_study_of_stations_alone_scores_them(tmp_path):
     left_out, at = world()
-    table, _ = run(tmp_path, left_out.iloc[:0], at, products=[])
+    table, steps = run(tmp_path, left_out.iloc[:0], at, products=[])
+    value = table.set_index("quantity")["value"]
     off = np.sqrt(np.mean((at["forest"] - at["target"]) ** 2))
-    assert table["value"].tolist() == pytest.approx([off])
+    assert value["forest from station, left out"] == pytest.approx(off)
+    # The stations' own error is known here, and the truth is.
+    true = np.sqrt(np.mean((at["forest"] - at["truth"]) ** 2))
+    assert value["map from true soil moisture at 250 m"] == pytest.approx(true, rel=0.03)
+    assert steps["conserve"] == 0 and steps["added_error"] == 0
+
+
+def test_four_stations_alone_state_no_error_of_the_map(tmp_path, caplog):
+    left_out, at = world(stations=4)
+    with caplog.at_level("WARNING", "soil-moisture"):
+        table, _ = run(tmp_path, left_out.iloc[:0], at, products=[])
+    assert table["quantity"].tolist() == ["forest from station, left out"]
+    assert "4 stations, 5 are needed: the maps' error is not stated" in caplog.messages
 
 
 def test_a_study_of_cells_alone_is_judged_as_a_map_of_the_target(tmp_path, caplog):

@@ -49,7 +49,7 @@ def study(tmp_path):
 def run(folder, months=("2010-06", "2010-07"), **options):
     out = [str(folder / "pre" / f"{month}.tif") for month in months]
     names = ("totals.csv", "variogram.json", "grid.tif")
-    krige_rain.main(*(str(folder / name) for name in names), out, **options)
+    krige_rain.main(*(str(folder / name) for name in names), out, PROJ, **options)
     return out
 
 

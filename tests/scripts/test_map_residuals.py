@@ -26,7 +26,7 @@ def run(folder, found):
     (folder / "residuals.json").write_text(json.dumps(found))
     write(folder / "grid.tif", GRID, {"any": np.zeros(GRID.shape)}, {"any": ""})
     names = ("residuals.csv", "residuals.json", "grid.tif", "residual.tif")
-    main(*(str(folder / name) for name in names), "m3/m3")
+    main(*(str(folder / name) for name in names), "m3/m3", "EPSG:32648")
     with rasterio.open(folder / "residual.tif") as source:
         assert source.descriptions == ("residual",) and source.units == ("m3/m3",)
         return source.read(1), places

@@ -113,8 +113,9 @@ def test_months_stand_above_smci_of_the_same_month(tmp_path):
 @pytest.mark.parametrize(("count", "drawn"), [(1, 2), (6, 12), (8, 16)])
 def test_every_month_gets_its_two_panels(count, drawn):
     layer = np.full(MAP.shape, 0.4)
-    pairs = {f"2018-{n + 1:02d}": (layer, layer + 0.1) for n in range(count)}
-    figure = plot_months.figure_of(pairs, np.ones(MAP.shape, bool), MAP.extent)
+    products = {"map": layer, "SMCI": layer + 0.1}
+    shown = {f"2018-{n + 1:02d}": products for n in range(count)}
+    figure = plot_months.figure_of(shown, np.ones(MAP.shape, bool), MAP.extent)
     panels = [axes for axes in figure.axes if axes.axison and len(axes.images) == 2]
     assert len(panels) == drawn
     titles = [axes.get_title() for axes in panels if axes.get_title()]

@@ -34,6 +34,7 @@ def run(folder, study, **changes):
         predictors=list(PREDICTORS),
         points=200,
         seed=1,
+        crs=small_study.PROJ,
     )
     main(**(given | changes))
     return pd.read_parquet(folder / "area.parquet")
@@ -239,7 +240,8 @@ def test_coordinates_of_the_cook_farm_are_those_in_its_raster(tmp_path):
     """Easting and Northing are bands of that raster: position and value of a cell must agree."""
     path = str(real("cookfarm/predictors_2012-03-25.tif"))
     names = ["DEM", "Easting", "Northing"]
-    table = run(tmp_path, {"rasters": [path], "grid": []}, months=["2012-03-25"], predictors=names)
+    asked = dict(months=["2012-03-25"], predictors=names, crs="")
+    table = run(tmp_path, {"rasters": [path], "grid": []}, **asked)
     assert 150 <= len(table) <= 250 and np.isfinite(read(path, "DEM")).sum() == 3865
     np.testing.assert_allclose(table["x"], table["Easting"], atol=1e-2)
     np.testing.assert_allclose(table["y"], table["Northing"], atol=0.5)

@@ -11,7 +11,7 @@ from rasterio.transform import Affine
 
 import sample_products
 from _log import UserError
-from _raster import Grid, created, write
+from _raster import Grid, write
 
 DEGREES = CRS.from_epsg(4326)
 ALBERS = CRS.from_string(
@@ -28,8 +28,6 @@ def study(folder, points, grid=SMCI, months=("2015-06",)):
     table = pd.DataFrame(points, columns=["month", "x", "y"])
     table.insert(0, "sample", range(10, 10 + len(table)))
     table.assign(target=0.5).to_parquet(folder / "samples.parquet")
-    with created(f"{folder}/grid.tif", grid, {"inside": ""}, "uint8", 255) as target:
-        target.write(np.ones(grid.shape, "uint8"), 1)
     smc = np.arange(grid.width * grid.height, dtype=float).reshape(grid.shape) / 100
     era = Grid(DEGREES, Affine(2, 0, 99, 0, -2, 33), 1, 1)
     paths = {"smci": [], "smc": [], "era5land": []}
@@ -42,7 +40,7 @@ def study(folder, points, grid=SMCI, months=("2015-06",)):
             path = f"{folder}/{product}/{month}.tif"
             write(path, cells, {product: layer}, {product: "m3/m3"})
             paths[product].append(path)
-    return {"samples": f"{folder}/samples.parquet", "grid": f"{folder}/grid.tif", **paths}
+    return {"samples": f"{folder}/samples.parquet", "crs": grid.crs.to_wkt(), **paths}
 
 
 def run(folder, **given):

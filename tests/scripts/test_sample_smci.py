@@ -27,6 +27,8 @@ def run(folder, seed=1, **asked):
         **given,
         **{**ASKED, **asked},
         seed=seed,
+        crs=PROJ,
+        strata_of=["DEM", "sand", "SMC"],
         smci=[str(folder / "smci" / f"{month}.tif") for month in MONTHS],
         lonlat_file=str(folder / "lonlat.tif"),
         samples=str(folder / "smci.parquet"),

@@ -13,12 +13,12 @@ import small_study
 from _log import UserError
 from _predictors import PAPER as PREDICTORS
 from sample_stations import cell_of, in_area
-from small_study import GRID, LAT, LON, MONTHS
+from small_study import GRID, LAT, LON, MONTHS, PROJ
 
 
 def run(folder, sites):
     given = small_study.on_disk(folder, sites)
-    sample_stations.main(**given, samples=str(folder / "stations.parquet"))
+    sample_stations.main(**given, samples=str(folder / "stations.parquet"), crs=PROJ)
     return pd.read_parquet(folder / "stations.parquet")
 
 

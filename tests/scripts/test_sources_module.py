@@ -34,6 +34,8 @@ def test_a_road_is_a_service_or_raw_or_a_folder(tmp_path, monkeypatch):
     assert road("modis", "archive") == "folder" and road("smci", "/data/SMCI") == "folder"
     assert road("modis", "./not yet") == "folder"
     assert road("modis", "earthdta") is None and road("rain", "earthdata") is None
+    assert road("smci", "none") == "none" and road("modis", "none") is None
+    assert "expected raw, none or a folder" in unknown("insitu", "here")
     assert "earthdata, appeears, raw or a folder, found 'earthdta'" in unknown("modis", "earthdta")
 
 

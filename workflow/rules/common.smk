@@ -75,10 +75,12 @@ TEST_MONTHS = [month for month in MONTHS if month.startswith(tuple(TEST))]
 TRAIN_MONTHS = [month for month in MONTHS if not month.startswith(tuple(TEST))]
 TRAIN_YEARS = sorted({month[:4] for month in TRAIN_MONTHS})
 YEAR = str(config["report"]["year"])
+MONTHS_SHOWN = [f"{YEAR}-{month}" for month in SEASON]
 PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
 TERRAIN = [n for n in ("slope", "aspect", "northness", "eastness") if n in PREDICTORS]
 RESIDUALS = config["maps"]["residuals"]
+RESIDUAL_SOURCES = ["table"] if TABLE else config["maps"]["residual_sources"]
 LAYERS = {
     name: config["layers"][name] for name in PREDICTORS if name in config["layers"]
 }
@@ -93,6 +95,8 @@ if AREA["polygon"] and not Path(AREA["polygon"]).exists():
         f"area.polygon: expected a vector file, found no {config['area']['polygon']} in "
         f"{Path.cwd()} nor in {ROOT}. Correct the path; null maps the whole box."
     )
+# Where distances are measured: a ready table brings its own coordinates.
+METRES = "" if TABLE else config["terrain"]["crs"]
 GAUGES = [] if TABLE else stations(config["rain"]["gauges"])
 RAIN = config["rain"]["method"]
 CLIMATOLOGY = []
@@ -112,7 +116,13 @@ elif RAIN == "climatology" and not TABLE:
     raise WorkflowError(
         "rain.method: climatology needs rain.climatology, a path with {month} in it, found none."
     )
-SITES = [] if TABLE else stations(config["insitu"]["sites"])
+# A study does with stations, with SMCI, or with both; SMC is a predictor that may be left out.
+STATIONS, SMCI, SMC = (
+    not TABLE and config["sources"][name] != "none" for name in _sources.OPTIONAL
+)
+if STATIONS and not SMCI and RESIDUAL_SOURCES == ["smci"]:
+    RESIDUAL_SOURCES = ["insitu"]
+SITES = stations(config["insitu"]["sites"]) if STATIONS else []
 TILES = [] if TABLE else _calendar.tiles(*config["area"]["box"])
 CELLS = [
     cell
@@ -203,7 +213,7 @@ def predictor_rasters(months, names=None):
     """Return the rasters in which the predictors of `months` are found by band name."""
     if TABLE:
         return expand(TABLE["rasters"], month=months)
-    names = [*(names or sampled()), "SMC"]
+    names = [*(names or sampled()), *(["SMC"] if SMC else [])]
     folders = [folder for name, folder in _predictors.DYNAMIC.items() if name in names]
     folders += [f"layers/{name}" for name in monthly_layers() if name in names]
     still = ["results/interim/static.tif"]
@@ -223,6 +233,16 @@ def predictor_rasters(months, names=None):
 def rasters_of(wildcards):
     """Return the predictor rasters of all months, of the study or of its baseline."""
     return predictor_rasters(MONTHS, sampled(wildcards))
+
+
+def smci_of(months):
+    """Return the rasters of SMCI, none where the study does without it."""
+    return expand("results/interim/smci/{month}.tif", month=months if SMCI else [])
+
+
+def smc_of(months):
+    """Return the rasters of SMC on the grid, none where the study does without it."""
+    return expand("results/interim/smc/{month}.tif", month=months if SMC else [])
 
 
 def samples_of(wildcards):
@@ -325,9 +345,9 @@ def targets():
     made += ["results/maps/maps.qgs", "results/ro-crate-metadata.json"]
     if not TABLE:
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
-        made += ["results/model/collocation.csv"]
-    if not TABLE:
         made += ["results/maps/collection.json", "results/maps/netcdf/qa4sm.nc"]
+    if STATIONS and SMCI and SMC:
+        made += ["results/model/collocation.csv"]
     if SIMULATED:
         made += ["results/score/score.csv"]
     made += expand(

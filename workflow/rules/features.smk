@@ -36,6 +36,7 @@ else:
         params:
             months=MONTHS,
             predictors=sampled,
+            crs=METRES,
             lib=lib("_raster", "_samples", "_stations", "_table"),
         script:
             "../scripts/sample_stations.py"
@@ -43,7 +44,7 @@ else:
     rule sample_smci:
         input:
             rasters=rasters_of,
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
             sites=SITE_TABLE,
@@ -63,16 +64,18 @@ else:
             months_per_cell=of_study("samples", "months_per_cell"),
             station_distance=of_study("samples", "station_distance"),
             aspect=of_study("samples", "aspect"),
+            strata=["DEM", "sand", *(["SMC"] if SMC else [])],
             seed=config["model"]["seed"],
+            crs=METRES,
             lib=lib("_raster", "_samples", "_stations", "_table"),
         script:
             "../scripts/sample_smci.py"
 
     rule join_samples:
         input:
-            stations=rules.sample_stations.output.samples,
-            smci=rules.sample_smci.output.samples,
-            insitu="results/interim/insitu.csv",
+            stations=rules.sample_stations.output.samples if STATIONS else [],
+            smci=rules.sample_smci.output.samples if SMCI else [],
+            insitu="results/interim/insitu.csv" if STATIONS else [],
         output:
             samples="results/features/samples{variant}.parquet",
         log:
@@ -90,10 +93,9 @@ else:
     rule sample_products:
         input:
             samples="results/features/samples.parquet",
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
-            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
+            smc=smc_of(MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
-            grid=rules.define_grid.output.grid,
         output:
             products="results/features/products.parquet",
         log:
@@ -101,6 +103,7 @@ else:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
+            crs=METRES,
             lib=lib("_raster", "_table"),
         script:
             "../scripts/sample_products.py"
@@ -121,6 +124,7 @@ rule sample_area:
         predictors=PREDICTORS,
         points=config["samples"]["area_points"],
         seed=config["model"]["seed"],
+        crs=METRES,
         lib=lib("_raster", "_samples", "_table"),
     script:
         "../scripts/sample_area.py"

@@ -125,7 +125,7 @@ if not TABLE:
             mem_mb=growing(500, 80),
             runtime=growing(10, 1),
         params:
-            crs=config["terrain"]["crs"],
+            crs=METRES,
             resolution=config["terrain"]["resolution"],
             aggregate=config["terrain"]["aggregate"],
             absent=config["terrain"]["absent"],
@@ -185,6 +185,7 @@ if not TABLE:
                 "../../envs/soilmoisture.yaml"
             params:
                 predictors=POSITION,
+                crs=METRES,
                 lib=lib("_predictors", "_raster"),
             script:
                 "../scripts/derive_position.py"
@@ -223,7 +224,7 @@ if not TABLE:
             "../../envs/soilmoisture.yaml"
         params:
             months=TRAIN_MONTHS,
-            crs=config["grid"]["crs"],
+            crs=METRES,
             model=config["rain"]["model"],
             method=RAIN,
             season=SEASON,
@@ -245,6 +246,7 @@ if not TABLE:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
+            crs=METRES,
             method=RAIN,
             lib=lib("_kriging", "_rain", "_raster", "_stations"),
         script:

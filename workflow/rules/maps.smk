@@ -27,6 +27,7 @@ if RESIDUALS:
             "../../envs/soilmoisture.yaml"
         params:
             unit=config["unit"],
+            crs=METRES,
             lib=lib("_kriging", "_raster"),
         script:
             "../scripts/map_residuals.py"
@@ -71,11 +72,7 @@ for year in sorted({month[:4] for month in MONTHS}):
         input:
             forest=expand("results/maps/forest/{month}.tif", month=MONTHS_OF_YEAR),
             residual="results/maps/residual.tif" if RESIDUALS else [],
-            smci=(
-                []
-                if TABLE
-                else expand("results/interim/smci/{month}.tif", month=MONTHS_OF_YEAR)
-            ),
+            smci=smci_of(MONTHS_OF_YEAR),
             correction=rules.estimate_error.output.correction,
             grid=[] if TABLE else rules.define_grid.output.grid,
             lonlat=[] if TABLE else rules.define_grid.output.lonlat,
@@ -213,8 +210,8 @@ if not TABLE:
     rule summarise_series:
         input:
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
-            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
+            smc=smc_of(MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
             rain=expand("results/interim/pre/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
@@ -239,8 +236,8 @@ if not TABLE:
     rule compare_products:
         input:
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
-            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
+            smc=smc_of(MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
@@ -263,9 +260,7 @@ if not TABLE:
         input:
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
             annual=rules.average_maps.output.annual,
-            smci=expand(
-                "results/interim/smci/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            smci=smci_of(MONTHS_SHOWN),
             era5land=expand(
                 "results/interim/era5land/{year}-{month}.tif", year=YEAR, month=SEASON
             ),

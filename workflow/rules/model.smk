@@ -291,7 +291,7 @@ if RESIDUALS:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            sources=["table"] if TABLE else config["maps"]["residual_sources"],
+            sources=RESIDUAL_SOURCES,
             lib=lib("_correction", "_kriging", "_table"),
         script:
             "../scripts/krige_residuals.py"

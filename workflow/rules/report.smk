@@ -161,14 +161,14 @@ else:
             tables=expand("results/interim/inputs/{batch}.csv", batch=batches()),
             rasters=expand(
                 "results/interim/{variable}/{month}.tif",
-                variable=[*MODIS, "smc"],
+                variable=[*MODIS, *(["smc"] if SMC else [])],
                 month=MONTHS,
             ),
             static=rules.stack_static.output.static,
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
             grid=rules.define_grid.output.grid,
             rain="results/interim/rain.csv",
-            insitu="results/interim/insitu.csv",
+            insitu="results/interim/insitu.csv" if STATIONS else [],
         output:
             listed="results/report/inputs.csv",
             lock="results/report/inputs.lock",
@@ -212,9 +212,7 @@ else:
             maps=expand(
                 "results/maps/monthly/{year}-{month}.tif", year=YEAR, month=SEASON
             ),
-            smci=expand(
-                "results/interim/smci/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            smci=smci_of(MONTHS_SHOWN),
             era5land=expand(
                 "results/interim/era5land/{year}-{month}.tif", year=YEAR, month=SEASON
             ),
@@ -240,9 +238,7 @@ else:
             maps=expand(
                 "results/maps/monthly/{year}-{month}.tif", year=YEAR, month=SEASON
             ),
-            smci=expand(
-                "results/interim/smci/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            smci=smci_of(MONTHS_SHOWN),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
         output:
@@ -273,8 +269,8 @@ else:
             samples="results/model/samples.csv",
             rows="results/features/samples.parquet",
             unscreened=[
-                "results/features/stations.parquet",
-                "results/features/smci.parquet",
+                *(["results/features/stations.parquet"] if STATIONS else []),
+                *(["results/features/smci.parquet"] if SMCI else []),
             ],
             predictions="results/model/predictions.parquet",
             importance="results/model/importance.csv",
@@ -326,7 +322,7 @@ else:
     rule plot_annual_maps:
         input:
             annual=rules.average_maps.output.annual,
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
@@ -402,8 +398,8 @@ if SIMULATED:
                 if "_paper" in STUDIES
                 else []
             ),
-            smci=expand("results/interim/smci/{month}.tif", month=MONTHS),
-            smc=expand("results/interim/smc/{month}.tif", month=MONTHS),
+            smci=smci_of(MONTHS),
+            smc=smc_of(MONTHS),
             era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS),
             grid=rules.define_grid.output.grid,
         output:
@@ -431,7 +427,7 @@ rule plot_claims:
         bars="results/model/bars.csv",
         target=(
             []
-            if TABLE
+            if not SMCI
             else expand(
                 "results/maps/target/{year}.csv",
                 year=sorted({month[:4] for month in TEST_MONTHS}),
@@ -462,14 +458,14 @@ rule export_layers:
         lower=expand("results/maps/lower/{month}.tif", month=MONTHS),
         upper=expand("results/maps/upper/{month}.tif", month=MONTHS),
         di=expand("results/maps/di/{month}.tif", month=MONTHS),
-        smci=[] if TABLE else expand("results/interim/smci/{month}.tif", month=MONTHS),
+        smci=smci_of(MONTHS),
         trend=(
             []
             if TABLE
             else expand("results/maps/trend/{calendar}.tif", calendar=SEASON)
         ),
         grid=[] if TABLE else rules.define_grid.output.grid,
-        insitu=[] if TABLE else "results/interim/insitu.csv",
+        insitu="results/interim/insitu.csv" if STATIONS else [],
         applicability="results/model/applicability.json",
     output:
         index="results/report/layers/index.js",
@@ -510,7 +506,7 @@ rule build_page:
         score=rules.score_truth.output.score if SIMULATED else [],
         trust=rules.score_truth.output.trust if SIMULATED else [],
         applicability=APPLICABILITY,
-        collocation=[] if TABLE else "results/model/collocation.csv",
+        collocation="results/model/collocation.csv" if STATIONS and SMCI and SMC else [],
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
         paper=[] if TABLE else "results/report/compare_with_paper.csv",
@@ -595,7 +591,7 @@ rule write_model_card:
         test=TEST,
         depth=config["products"]["depth"],
         simulated=SIMULATED,
-        product=not TABLE,
+        product=SMCI,
         lib=lib("_trust"),
     script:
         "../scripts/write_model_card.py"

@@ -174,6 +174,8 @@ def rain_of_year(wildcards):
 def raw_of(source, *years):
     """Return the files that a source contributes to resources/raw, in all or some years."""
     years = years or YEARS
+    if ROADS[source] == "none":
+        return []
     if source == "modis":
         reads = clips_of_year if ROADS["modis"] == "appeears" else needed_granules
         jobs = [
@@ -254,9 +256,10 @@ def inputs_of(wildcards):
 
 def batches():
     """Return the batches of `check_inputs`: one for each job that reads the archive."""
-    yearly = [*MODIS, "rain", "smci", "smc", "era5land"]
-    once = ["elevation", "soil"]
-    (yearly if STATION_FORMAT == "csv" else once).append("insitu")
+    once = ["elevation", "soil", *([] if STATION_FORMAT == "csv" else ["insitu"])]
+    used = [name for name, road in ROADS.items() if road != "none" and name != "modis"]
+    yearly = [*MODIS, *(name for name in used if name not in once)]
+    once = [name for name in used if name in once]
     return expand("{source}_{year}", source=yearly, year=YEARS) + once
 
 
@@ -352,6 +355,10 @@ ROADS = {
         "simulated" if SIMULATED else _sources.road(source, config["sources"][source])
     )
     for source in _sources.SOURCES
+} | {
+    source: "none"
+    for source in _sources.OPTIONAL
+    if config["sources"][source] == "none"
 }
 unknown = [source for source, road in ROADS.items() if road is None]
 if unknown and not TABLE:
@@ -369,10 +376,10 @@ SOIL = {
     for fraction in ("sand", "silt", "clay")
 }
 # Station readings and positions as average_insitu and what follows take them.
-STATION_FORMAT = "csv" if SIMULATED else config["insitu"]["format"]
+STATION_FORMAT = "csv" if SIMULATED or not STATIONS else config["insitu"]["format"]
 STATION_FILES = [] if TABLE or STATION_FORMAT == "csv" else station_files()
 READINGS = "resources/raw/insitu/{{year}}/{site}.csv"
-SITE_TABLE = _config.located(config["insitu"]["sites"], ROOT)
+SITE_TABLE = _config.located(config["insitu"]["sites"], ROOT) if STATIONS else []
 CHECKED_READINGS = "results/interim/inputs/insitu_{year}.csv"
 if STATION_FORMAT != "csv":
     CHECKED_READINGS = "results/interim/inputs/insitu.csv"

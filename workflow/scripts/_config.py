@@ -20,6 +20,7 @@ class ConfigError(Exception):
 def checked(config: dict, schema: Path) -> dict:
     """Return `config` with the schema's defaults filled in; name every fault at once."""
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    named = config.get("predictors", [])
     config = filled(deepcopy(dict(config)), rules, config.get("method", "recommended"))
     faults = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=str)
     if faults:
@@ -29,6 +30,12 @@ def checked(config: dict, schema: Path) -> dict:
             + "\n".join(lines)
         )
     contradictions = list(_contradictions(config))
+    if config["sources"]["smc"] == "none":
+        if "SMC" in named:
+            contradictions.append(
+                "predictors: expected no SMC where sources.smc is none, found it. Take it out."
+            )
+        config["predictors"] = [name for name in config["predictors"] if name != "SMC"]
     if contradictions:
         raise ConfigError(
             "The config contradicts itself.\n" + "\n".join(f"  {c}" for c in contradictions)
@@ -53,6 +60,11 @@ def _contradictions(config: dict) -> Iterator[str]:
     for name in config["layers"]:
         if KNOWN.fullmatch(name):
             yield f"layers: expected names that are new, found {name}. Choose another."
+    if not config["table"] and {config["sources"][name] for name in ("insitu", "smci")} == {"none"}:
+        yield (
+            "sources: expected insitu or smci, because the forest learns soil moisture from them, "
+            "found none for both. Give one of them."
+        )
     west, south, east, north = config["area"]["box"]
     if not (west < east and south < north):
         yield f"area.box: expected west < east and south < north, found {config['area']['box']}"

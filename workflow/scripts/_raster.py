@@ -22,6 +22,7 @@ from rasterio.transform import Affine
 from rasterio.warp import transform
 from rasterio.windows import Window
 
+from _log import UserError
 from _whole import whole
 
 BLOCK = 512
@@ -63,6 +64,25 @@ class Grid:
         cols, rows = np.meshgrid(cols, rows)
         t = self.transform
         return t.c + t.a * cols + t.b * rows, t.f + t.d * cols + t.e * rows
+
+    @classmethod
+    def shared(cls, first: str, *others: str) -> Grid:
+        """Return the grid of a raster file, or raise UserError if another one has other cells."""
+        cells = cls.of(first)
+        for path in others:
+            if cls.of(path) != cells:
+                raise UserError(
+                    f"{path}: expected the cells of {first}, found others. Delete it and run again."
+                )
+        return cells
+
+    def centres_in(self, crs: str, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y of the cell centres in another CRS, each shaped as the window."""
+        x, y = self.centres(window)
+        if CRS.from_user_input(crs) == self.crs:
+            return x, y
+        there = transform(self.crs, crs, x.ravel(), y.ravel())
+        return tuple(np.array(axis).reshape(x.shape) for axis in there)
 
     def positions(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return fractional row and column of points in the grid's CRS; cell 0 spans 0 to 1."""

@@ -94,13 +94,17 @@ def between(low: float, high: float, printed=number) -> str:
 
 
 def truth_words(score: pd.DataFrame, unit: str) -> str:
-    """Return in words how far the maps are from the simulated truth, and how far SMCI is."""
+    """Return in words how far the maps are from the simulated truth, and how far SMCI is.
+
+    A study without SMCI says the first only.
+    """
     found = score[score["period"] == "all"].set_index(["product", "metric"])["value"]
-    own, rival = (
-        f"{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
-        for product in ("map", RIVAL)
-    )
-    return f"Against the simulated truth the maps are off by {own}, interpolated SMCI by {rival}."
+    said = [
+        f"{words}{number(found[product, 'RMSE'])} {unit} (R {number(found[product, 'R'])})"
+        for product, words in (("map", ""), (RIVAL, "interpolated SMCI by "))
+        if (product, "RMSE") in found
+    ]
+    return f"Against the simulated truth the maps are off by {', '.join(said)}."
 
 
 def applicability_words(table: pd.DataFrame, trust: pd.DataFrame | None, unit: str) -> str:
@@ -121,8 +125,16 @@ def applicability_words(table: pd.DataFrame, trust: pd.DataFrame | None, unit: s
     )
 
 
-def interval_words(known: bool) -> str:
-    """Return what the published bounds are bounds of; is the error from the truth `known`?"""
+def interval_words(known: bool, product: bool) -> str:
+    """Return what the published bounds are bounds of.
+
+    Is the error from the truth `known`, and is there a `product` between forest and ground?
+    """
+    if known and not product:
+        return (
+            "The bounds are for what a station would read at a place without one: its own error is "
+            "in them, so they are wide for the soil moisture of a cell."
+        )
     if not known:
         return (
             "The bounds are for what the forest has learned from. How far that is from the true "

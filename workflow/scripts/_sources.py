@@ -18,6 +18,7 @@ from pathlib import Path
 
 from _log import human
 
+OPTIONAL = ("insitu", "smci", "smc")  # a study has one of the first two, or both
 EARTHDATA = "urs.earthdata.nasa.gov"
 
 
@@ -74,8 +75,12 @@ FILE = {".hgt": int(2.9 * MB), ".tif": 5 * MB, "gsod": 60_000, "smc": MB, "era5l
 
 
 def road(source: str, value: str) -> str | None:
-    """Return how a source is reached: a service's keyword, "raw" or "folder"; None if unclear."""
+    """Return how a source is reached: a service's keyword, "raw", "folder" or, where the study
+    does without it, "none"; None if unclear.
+    """
     if value == "raw" or value in SOURCES[source].services:
+        return value
+    if value == "none" and source in OPTIONAL:
         return value
     looks_like_a_path = any(sign in value for sign in "/\\.~ ")
     return "folder" if looks_like_a_path or Path(value).exists() else None
@@ -83,7 +88,7 @@ def road(source: str, value: str) -> str | None:
 
 def unknown(source: str, value: str) -> str:
     """Return the message for a value of `sources` that is neither a service nor a folder."""
-    known = [*SOURCES[source].services, "raw"]
+    known = [*SOURCES[source].services, "raw", *(["none"] if source in OPTIONAL else [])]
     return (
         f"sources.{source}: expected {', '.join(known)} or a folder, found {value!r}. A folder "
         "that does not exist yet is written with a slash, as in ./archive."

@@ -52,6 +52,11 @@ def held(intervals: pd.DataFrame, protocol: str, subset: str):
     return None if found.empty else found.iloc[0]
 
 
+def has_product(errors: pd.DataFrame) -> bool:
+    """Return whether the error was stated with a product between the forest and the ground."""
+    return errors["quantity"].str.startswith("product").any()
+
+
 def described(samples: pd.DataFrame, quantity: str):
     """Return the row (value, low, high, n) of a quantity of all samples, None without value."""
     found = samples.query("quantity == @quantity and subset == 'all'").dropna(subset="value")

@@ -55,12 +55,7 @@ def members(maps: list[str], named: list[str], take) -> dict[str, list[str]]:
 
 
 def main(maps, annual, climatology, unit, note):
-    cells = Grid.of(maps[0])
-    for path in maps:
-        if Grid.of(path) != cells:
-            raise UserError(
-                f"{path}: expected the cells of {maps[0]}, found others. Delete it and run again."
-            )
+    cells = Grid.shared(*maps)
     groups = members(maps, annual, lambda month: month[:4])
     groups |= members(maps, climatology, lambda month: month[5:7])
     tags = dict(note=note) if note else {}

@@ -13,7 +13,7 @@ import rasterio
 from pyproj import CRS
 from rasterio.warp import transform_bounds, transform_geom
 
-from _log import UserError, log, log_to
+from _log import log, log_to
 from _raster import Grid
 from _whole import whole
 
@@ -179,7 +179,7 @@ def save(content: dict, path: str) -> None:
 
 
 def main(monthly, lower, upper, di, netcdf, collection_file, entries, months, title, note, commit):
-    cells = Grid.of(monthly[0])
+    cells = Grid.shared(*monthly, *lower, *upper, *di)
     made = {
         "processing:lineage": "random forest, calibrated on places left out; see provenance.json",
         "processing:level": "L4",
@@ -189,12 +189,6 @@ def main(monthly, lower, upper, di, netcdf, collection_file, entries, months, ti
         paths = dict(
             zip(KINDS, (kind[number] for kind in (monthly, lower, upper, di)), strict=True)
         )
-        for path in paths.values():
-            if Grid.of(path) != cells:
-                raise UserError(
-                    f"{path}: expected the cells of {monthly[0]}, found others. "
-                    "Delete it and run again."
-                )
         save(item(month, paths, Path(entries[number]).parent, cells, made), entries[number])
     folder = Path(collection_file).parent
     save(collection(title, note, months, cells, netcdf, folder), collection_file)

@@ -13,7 +13,7 @@ import _sections
 import _tables
 from _log import UserError, log, log_to
 from _sections import between, number, percent
-from _trust import described, of_target, score_of, stated
+from _trust import described, has_product, of_target, score_of, stated
 from _whole import whole
 
 # What the picture of claims shows beside what validation claims depends on what a study has.
@@ -53,11 +53,16 @@ def stated_words(errors: pd.DataFrame, unit: str) -> list[str]:
     row = stated(errors)
     if row is None:
         return []
+    how = f"from {row.n} stations left out, less what a station itself is off."
+    if has_product(errors):
+        how = (
+            f"from places left out and from {row.n} stations, which also show the error of SMCI "
+            "itself."
+        )
     return [
         f"This run states that its maps are off from the true soil moisture of a 250 m cell by "
         f"{number(row.value)} {unit} (RMSE; 95 % interval {number(row.low)} to "
-        f"{number(row.high)}). It is worked out from places left out and from {row.n} stations, "
-        "which also show the error of SMCI itself."
+        f"{number(row.high)}). It is worked out {how}"
     ]
 
 
@@ -189,10 +194,11 @@ def trust_sections(read: dict, unit: str) -> list[tuple[str, str]]:
         f"How often intervals of {percent(level)} hold; calibrated: cross-fitted; width in {unit}"
     )
     table = _page.table(*_sections.coverage(read["intervals"], trust), told)
+    known = _sections.interval_words(stated(errors) is not None, has_product(errors))
     sections.append(
         (
             "How sure the maps are",
-            _page.words(_sections.interval_words(stated(errors) is not None)) + table,
+            _page.words(known) + table,
         )
     )
     area = pd.concat(read["applicability"], ignore_index=True)

@@ -140,13 +140,7 @@ def checked(maps: list[str], files: list[str], name: str) -> dict[str, str]:
             f"{name}: expected a raster YYYY-MM.tif for each month of the maps, found none of "
             f"{', '.join(missing)} among {len(files)}. Run the step that makes them again."
         )
-    first = Grid.of(files[0])
-    for path in files:
-        if Grid.of(path) != first:
-            raise UserError(
-                f"{path}: expected the cells of {files[0]}, found others. "
-                f"Delete {Path(path).parent} and run again."
-            )
+    Grid.shared(*files)
     return found
 
 
@@ -154,21 +148,16 @@ def main(maps, smci, smc, era5land, grid, lonlat_file, products, test):
     paths = {
         name: checked(maps, files, name)
         for name, files in (("SMCI", smci), ("SMC", smc), ("ERA5-Land", era5land))
+        if files
     }
-    map_cells = Grid.of(grid)
-    for path in (maps[0], smc[0]):
-        if Grid.of(path) != map_cells:
-            raise UserError(
-                f"{path}: expected the cells of {grid}, found others. Delete it and run again."
-            )
+    map_cells = Grid.shared(grid, maps[0], *smc[:1])
     windows = list(map_cells.blocks())
     degrees = [lonlat(lonlat_file, window) for window in windows]
     ranges = [(min(v[k].min() for v in degrees), max(v[k].max() for v in degrees)) for k in (0, 1)]
-    on = {
-        "SMCI": Cells(Grid.of(smci[0]), map_cells),
-        "SMC": Cells(blocks_of(SMC_STEP, *ranges), map_cells),
-        "ERA5-Land": Cells(Grid.of(era5land[0]), map_cells),
-    }
+    on = {"SMCI": Cells(Grid.of(smci[0]), map_cells)} if smci else {}
+    if smc:
+        on["SMC"] = Cells(blocks_of(SMC_STEP, *ranges), map_cells)
+    on["ERA5-Land"] = Cells(Grid.of(era5land[0]), map_cells)
     for cells in on.values():
         for place in degrees:
             cells.add(*place)

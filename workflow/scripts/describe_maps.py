@@ -257,25 +257,29 @@ def smoothness(average: str, smci: list[str], grid: str, lonlat_file: str) -> li
     """Return rows of COLUMNS: the local SD and the nugget's share of the map's and SMCI's season.
 
     SMCI on the map's cells, interpolated and not, where both have a value; the map alone if SMCI
-    has none. A lag is about 1 km on the ground, a cell of SMCI; nugget: the line through the
-    semivariances at one and two lags, east and south, continued to lag 0, over the variance.
+    has none or is not there. A lag is about 1 km on the ground, a cell of SMCI; nugget: the line
+    through the semivariances at one and two lags, east and south, continued to lag 0, over the
+    variance.
     """
-    cells, product = Grid.of(grid), Grid.of(smci[0])
+    cells, product = Grid.of(grid), Grid.of(smci[0]) if smci else None
     sides = metres(cells)[:2]
     size = tuple(max(3, 2 * int((WINDOW / side - 1) / 2) + 1) for side in sides)
     step = tuple(max(1, round(LAG / side)) for side in sides)
     log.info("local SD in windows of %d x %d cells, lags of %d x %d cells", *size, *step)
-    usual = season(smci)
+    usual = season(smci) if smci else np.array(np.nan)
     known = np.isfinite(usual).any()
-    found = {MAP: Smoothness(), "SMCI, bilinear": Smoothness(), "SMCI, nearest": Smoothness()}
+    found = {MAP: Smoothness()}
+    if smci:
+        found |= {"SMCI, bilinear": Smoothness(), "SMCI, nearest": Smoothness()}
     rim = max(size[0] // 2, 2 * step[0])
     for window in cells.blocks():
         top = max(0, window.row_off - rim)
         bottom = min(cells.height, window.row_off + window.height + rim)
         wide = Window(0, top, cells.width, bottom - top)
-        place = product.positions(*lonlat(lonlat_file, wide))
         layers = [read(average, window=wide)]
-        layers += [take(usual, *place) for take in (bilinear, nearest)]
+        if product:
+            place = product.positions(*lonlat(lonlat_file, wide))
+            layers += [take(usual, *place) for take in (bilinear, nearest)]
         missing = ~(inside(grid, wide) & np.isfinite(layers[0]))
         if known:
             missing |= ~np.isfinite(layers[2])
@@ -301,13 +305,7 @@ def of_year(paths: list[str], year: str, name: str) -> list[str]:
 def check(groups: dict[str, list[str]], grid: str, static: str) -> None:
     """Refuse rasters of other cells than those beside them, or than the grid's."""
     for name, paths in groups.items():
-        first = grid if name not in ("SMCI", "ERA5-Land") else paths[0]
-        cells = Grid.of(first)
-        for path in paths:
-            if Grid.of(path) != cells:
-                raise UserError(
-                    f"{path}: expected the cells of {first}, found others. Delete it and run again."
-                )
+        Grid.shared(*([] if name in ("SMCI", "ERA5-Land") else [grid]), *paths)
     if "DEM" not in bands(static):
         raise UserError(
             f"{static}: expected a band DEM, found {', '.join(bands(static))}. "
@@ -326,7 +324,7 @@ def main(
 ):
     groups = {
         MAP: of_year(maps, year, MAP),
-        "SMCI": of_year(smci, year, "SMCI"),
+        **({"SMCI": of_year(smci, year, "SMCI")} if smci else {}),
         "ERA5-Land": of_year(era5land, year, "ERA5-Land"),
     }
     ndvi = of_year(ndvi, year, "NDVI")
@@ -354,7 +352,7 @@ def main(
     names = ("low", "middle", "high")
     rows += thirds("mean_by_ndvi", names, here[0], partial(season, ndvi), grid)
     rows += middle_and_rim(annual, grid)
-    rows += smoothness(here[0], groups["SMCI"], grid, lonlat_file)
+    rows += smoothness(here[0], groups.get("SMCI", []), grid, lonlat_file)
     write_table(pd.DataFrame(rows, columns=list(COLUMNS)), description)
     for row in rows:
         log.info("%s, %s, %s: %.5g (n %d)", *row)

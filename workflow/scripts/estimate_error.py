@@ -123,6 +123,30 @@ def estimated(
     return tabled(rows), float(given), float(root(found["added"]))
 
 
+def of_stations(
+    left_out: pd.DataFrame, station_error: float, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Return the table of `estimated` of a study whose target are the stations themselves.
+
+    Nothing lies between the forest and the ground here but the stations' own error: the squared
+    distance to stations left out, less that error squared, is the map's own.
+    """
+    square = (left_out["forest"] - left_out["target"]).to_numpy() ** 2
+    places = per_place(square, left_out["site"].to_numpy())
+    rng = np.random.default_rng(seed)
+    drawn = places[rng.integers(len(places), size=(resamples, len(places)))].mean(axis=1)
+    rows = [("forest from station, left out", root(places.mean()), root(drawn), len(places))]
+    if len(places) < FEWEST:
+        log.warning(
+            "%d stations, %d are needed: the maps' error is not stated", len(places), FEWEST
+        )
+        return tabled(rows)
+    own = places.mean() - station_error**2, drawn - station_error**2
+    if own[0] < 0:
+        log.warning("map: variance %.2e is below 0 and counts as 0", own[0])
+    return tabled([*rows, ("map from true soil moisture at 250 m", *map(root, own), len(places))])
+
+
 def tabled(rows) -> pd.DataFrame:
     """Return quantity, value, low, high (2.5 and 97.5 % over draws of places), n.
 
@@ -157,16 +181,18 @@ def main(
     curve = CURVES[extremes](*(of_target[name].to_numpy() for name in ("prediction", "target")))
     log.info("range: %s, slopes %.3f and %.3f at its ends", extremes, *curve[2])
     out = out.assign(forest=restored(out["prediction"], curve))
-    stations = out[out["source"] == "insitu"]
-    if products:
-        beside = pd.read_parquet(products)[["sample", product]]
-        stations = stations.merge(beside.rename(columns={product: "product"}), on="sample")
-        stations = stations.dropna(subset="product")
+    stations, left_out = out[out["source"] == "insitu"], out.loc[of_target.index]
+    draws = max(bootstrap, 2), seed
+    beside = pd.read_parquet(products) if products else pd.DataFrame(columns=["sample"])
+    if product in beside:
+        beside = beside[["sample", product]].rename(columns={product: "product"})
+        stations = stations.merge(beside, on="sample").dropna(subset="product")
+        found = estimated(left_out, stations, conserve, station_error, *draws)
+    elif (left_out["source"] == "insitu").all():
+        found = of_stations(left_out, station_error, *draws), 0.0, 0.0
     else:
-        stations, conserve = stations.assign(product=np.nan).iloc[:0], 0.0
-    table, weighed, added = estimated(
-        out.loc[of_target.index], stations, conserve, station_error, max(bootstrap, 2), seed
-    )
+        found = estimated(left_out, stations.assign(product=np.nan), 0.0, station_error, *draws)
+    table, weighed, added = found
     shift = pd.read_csv(intervals).query("applied")["shift"].iloc[0]
     found = {
         "curve": curve,

@@ -13,7 +13,7 @@ import rasterio
 from pyproj import CRS
 
 import _raster
-from _log import UserError, log, log_to
+from _log import log, log_to
 from _netcdf import CLOCK, bounds, grown
 from _raster import Grid
 from _whole import whole
@@ -72,14 +72,8 @@ def coordinates(file: h5netcdf.File, cells: Grid, months: list[str], depth: list
 
 
 def main(monthly, lower, upper, di, lonlat, netcdf, months, depth, level, unit, title, note):
-    cells = Grid.of(monthly[0])
+    cells = Grid.shared(*monthly, *lower, *upper, *di)
     layers = dict(zip(variables(unit, level), (monthly, lower, upper, di), strict=True))
-    for path in (path for paths in layers.values() for path in paths):
-        if Grid.of(path) != cells:
-            raise UserError(
-                f"{path}: expected the cells of {monthly[0]}, found others. "
-                "Delete it and run again."
-            )
     said = {
         "Conventions": CONVENTIONS,
         "title": title,

@@ -10,20 +10,14 @@ import numpy as np
 import rasterio
 
 import _raster
-from _log import UserError, log, log_to
+from _log import log, log_to
 from _netcdf import CLOCK, bounds, grown
 from _raster import Grid
 from _whole import whole
 
 
 def main(monthly, lonlat, netcdf, months, unit, title):
-    cells = Grid.of(monthly[0])
-    for path in monthly:
-        if Grid.of(path) != cells:
-            raise UserError(
-                f"{path}: expected the cells of {monthly[0]}, found others. "
-                "Delete it and run again."
-            )
+    cells = Grid.shared(*monthly)
     with whole(netcdf) as part, h5netcdf.File(part, "w") as file:
         file.attrs.update({"Conventions": "CF-1.8", "title": title})
         file.dimensions = {"time": len(months), "y": cells.height, "x": cells.width}

@@ -73,13 +73,15 @@ def numbered(rows: pd.DataFrame, predictors: list[str]) -> pd.DataFrame:
 
 
 def main(stations, smci, insitu, samples, predictors, min_lst, max_albedo):
-    measured = pd.read_csv(insitu, dtype={"site": str, "month": str})
-    rows = pd.concat(
-        [with_target(pd.read_parquet(stations), measured), pd.read_parquet(smci)],
-        ignore_index=True,
-    )
+    parts = []
+    if stations:
+        measured = pd.read_csv(insitu, dtype={"site": str, "month": str})
+        parts.append(with_target(pd.read_parquet(stations), measured))
+    if smci:
+        parts.append(pd.read_parquet(smci))
+    rows = pd.concat(parts, ignore_index=True)
     loss = losses(rows, predictors, min_lst, max_albedo)
-    for source in ("insitu", "smci"):
+    for source in rows["source"].unique():
         here = loss[rows["source"] == source]
         log.info(
             "%s: %d of %d rows stay; lost: %s",
@@ -92,11 +94,11 @@ def main(stations, smci, insitu, samples, predictors, min_lst, max_albedo):
         )
     kept = numbered(rows[loss == ""], predictors)
     write_table(kept, samples)
-    log.info(
-        "%d samples of %d sites in %d groups; %.0f SMCI cells would give the paper's %d (D5)",
-        *(len(kept), kept["site"].nunique(), kept["group"].nunique()),
-        *(cells_for(PAPER, kept), PAPER),
-    )
+    places = kept["site"].nunique(), kept["group"].nunique()
+    log.info("%d samples of %d sites in %d groups", len(kept), *places)
+    if smci:
+        wanted = cells_for(PAPER, kept), PAPER
+        log.info("%.0f SMCI cells would give the paper's %d samples (D5)", *wanted)
 
 
 if __name__ == "__main__":

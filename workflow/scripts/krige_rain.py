@@ -69,24 +69,24 @@ def monthly(table: pd.DataFrame, names: list[str], path: str) -> tuple[pd.DataFr
     return values[names], places
 
 
-def main(totals, variogram, grid, rain, method="kriging", static=None, climatology=None):
+def main(totals, variogram, grid, rain, crs, method="kriging", static=None, climatology=None):
     table = pd.read_csv(totals, dtype={"station": str})
     names = [Path(path).stem for path in rain]
     values, places = monthly(table, names, totals)
     cells = Grid.of(grid)
-    stations = projected(places["lon"], places["lat"], cells.crs)
+    stations = projected(places["lon"], places["lat"], crs)
     check_apart(stations, places.index, totals)
     parameters = json.loads(Path(variogram).read_text(encoding="utf-8"))
     curve = Variogram(*(parameters[name] for name in ("model", "nugget", "psill", "range")))
     amounts, drift = values.to_numpy(), None
     if method == "drift":
-        ground = bilinear(*around(static, stations, cells.crs, "DEM"))
+        ground = bilinear(*around(static, stations, crs, "DEM"))
         height = heights(table, places.index, ground)
         check_heights(height, places.index, totals)
         check_told(values, height, totals)
         drift = height[:, None]
     elif method == "climatology":
-        usual = usual_at(stations, climatology, cells.crs)
+        usual = usual_at(stations, climatology, crs)
         for path, column in zip(climatology, usual.T, strict=True):
             check_usual(column, places.index, path)
         amounts = amounts / usual
@@ -98,14 +98,14 @@ def main(totals, variogram, grid, rain, method="kriging", static=None, climatolo
         ]
         for window in cells.blocks():
             within = inside(grid, window)
-            points = np.stack([axis[within] for axis in cells.centres(window)], axis=1)
+            points = np.stack([axis[within] for axis in cells.centres_in(crs, window)], axis=1)
             known = {}
             if method == "drift":
                 known["drift"] = read(static, "DEM", window)[within][:, None] / 1e3
                 height = known["drift"]
                 beyond += ((height < drift.min()) | (height > drift.max())).sum()
             elif method == "climatology":
-                known["usual"] = usual_at(points, climatology, cells.crs)
+                known["usual"] = usual_at(points, climatology, crs)
             kriged, negative = rain_at(points, stations, weights, curve, **known)
             below += negative
             count += len(points)
@@ -142,6 +142,7 @@ if __name__ == "__main__":
         variogram=snakemake.input.variogram,
         grid=snakemake.input.grid,
         rain=snakemake.output.rain,
+        crs=snakemake.params.crs,
         method=snakemake.params.method,
         static=snakemake.input.static,
         climatology=snakemake.input.climatology,

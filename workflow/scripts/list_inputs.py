@@ -76,11 +76,11 @@ def main(tables, rasters, static, smci, grid, rain, insitu, listed, lock, roads)
     for path in rasters:
         by_variable.setdefault(Path(path).parent.name, []).append(path)
     missing = {name: missing_share(paths, grid) for name, paths in by_variable.items()}
-    missing |= {
-        "rain": missing_readings(rain, "total"),
-        "insitu": missing_readings(insitu, "value"),
-    }
-    missing["smci"] = float(np.mean([np.isnan(read(path)).mean() for path in smci]))
+    missing["rain"] = missing_readings(rain, "total")
+    if insitu:
+        missing["insitu"] = missing_readings(insitu, "value")
+    if smci:
+        missing["smci"] = float(np.mean([np.isnan(read(path)).mean() for path in smci]))
     area = inside(grid)
     for source, band in (("soil", "sand"), ("elevation", "slope")):
         missing[source] = float(np.isnan(read(static, band)[area]).mean())

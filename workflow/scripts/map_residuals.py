@@ -14,7 +14,7 @@ from _log import log, log_to
 from _raster import Grid, created
 
 
-def main(residuals, variogram, grid, residual, unit):
+def main(residuals, variogram, grid, residual, unit, crs):
     found = json.loads(Path(variogram).read_text(encoding="utf-8"))
     table, cells = pd.read_csv(residuals), Grid.of(grid)
     if found["use"]:
@@ -27,7 +27,8 @@ def main(residuals, variogram, grid, residual, unit):
         for window in cells.blocks():
             layer = np.zeros((window.height, window.width), "float32")
             if found["use"]:
-                points = np.column_stack([v.ravel() for v in cells.centres(window)])
+                centres = cells.centres_in(crs, window) if crs else cells.centres(window)
+                points = np.column_stack([v.ravel() for v in centres])
                 layer = estimate(points, places, weights, curve).reshape(layer.shape)
             target.write(layer.astype("float32"), 1, window=window)
             log.info("%d of %d rows", window.row_off + window.height, cells.height)
@@ -41,4 +42,5 @@ if __name__ == "__main__":
         grid=snakemake.input.grid,
         residual=snakemake.output.residual,
         unit=snakemake.params.unit,
+        crs=snakemake.params.crs,
     )

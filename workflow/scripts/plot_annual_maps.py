@@ -99,10 +99,11 @@ def main(annual, smci, era5land, grid, lonlat_file, png, pdf, csv, years, note):
 
     layers, rows = {}, []
     for path, year in zip(annual, years, strict=True):
-        layers[year] = {
-            "Map": view.layer(path),
-            "SMCI": own(smci, year),
-            "ERA5-Land": own(era5land, year),
+        layers[year] = {"Map": view.layer(path)}
+        layers[year] |= {
+            product: own(paths, year)
+            for product, paths in (("SMCI", smci), ("ERA5-Land", era5land))
+            if paths
         }
         for product, layer in layers[year].items():
             rows.append(dict(year=year, product=product) | view.summary(layer))

@@ -25,6 +25,7 @@ from _view import View
 
 PIXELS = 400
 ACROSS = 6  # months side by side
+TITLES = {"map": "Map", "SMCI": "SMCI"}
 
 
 def summary(layer: np.ndarray) -> dict[str, float]:
@@ -36,29 +37,33 @@ def summary(layer: np.ndarray) -> dict[str, float]:
     return dict(n=len(values), mean=values.mean(), sd=values.std(), p2=low, p98=high)
 
 
-def figure_of(pairs: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
-    """Return the figure: a column a month, the map above SMCI; one colour scale.
+def figure_of(months: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
+    """Return the figure: a column a month, the map above SMCI, if there is one; one colour scale.
 
-    `pairs` is {month: (map, SMCI)}, both on the cells of the map.
+    `months` is {month: {product: layer}}, all on the cells of the map.
     """
-    low, high = limits([layer for pair in pairs.values() for layer in pair], paper=False)
-    across = min(ACROSS, len(pairs))
-    lines = -(-len(pairs) // across)
+    low, high = limits(
+        [layer for month in months.values() for layer in month.values()], paper=False
+    )
+    products = list(next(iter(months.values())))
+    across = min(ACROSS, len(months))
+    lines = -(-len(months) // across)
+    count = lines * len(products)
     style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
-    figure = canvas(height=0.9 + lines * 2 * (0.16 + (WIDTH - 0.4) / across * aspect))
-    heights = [1.0] * (2 * lines - 1) + [1 + FOOT]
-    panels = figure.subplots(2 * lines, across, squeeze=False, height_ratios=heights)
-    for number, (month, pair) in enumerate(pairs.items()):
+    figure = canvas(height=0.9 + count * (0.16 + (WIDTH - 0.4) / across * aspect))
+    heights = [1.0] * (count - 1) + [1 + FOOT]
+    panels = figure.subplots(count, across, squeeze=False, height_ratios=heights)
+    for number, (month, shown) in enumerate(months.items()):
         line, column = divmod(number, across)
-        for side, (layer, name) in enumerate(zip(pair, ("Map", "SMCI"), strict=True)):
-            axes = panels[2 * line + side, column]
+        for side, (name, layer) in enumerate(shown.items()):
+            axes = panels[len(products) * line + side, column]
             image = draw_map(axes, layer, extent, area, **style)
             if side == 0:
                 axes.set_title(f"{month_name[int(month[5:7])]} {month[:4]}")
             if column == 0:
-                axes.set_ylabel(name)
-    for axes in panels[-2:, len(pairs) - (lines - 1) * across :].flat:
+                axes.set_ylabel(TITLES[name])
+    for axes in panels[-len(products) :, len(months) - (lines - 1) * across :].flat:
         axes.set_axis_off()
     furnish(panels[-1, 0], extent, metres)
     for axes in panels[-1]:
@@ -80,19 +85,19 @@ def figure_of(pairs: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
 
 def main(maps, smci, grid, lonlat_file, png, pdf, csv, months, note):
     cells, view = Grid.of(grid), View.of(grid, lonlat_file, PIXELS)
-    positions = Grid.of(smci[0]).positions(view.longitude, view.latitude)
-    pairs, rows = {}, []
-    for month, own, other in zip(months, maps, smci, strict=True):
-        pairs[month] = (
-            view.layer(own),
-            np.where(view.area, nearest(read(other), *positions), np.nan),
-        )
-        for product, layer in zip(("map", "SMCI"), pairs[month], strict=True):
+    shown, rows = {}, []
+    for number, month in enumerate(months):
+        shown[month] = {"map": view.layer(maps[number])}
+        if smci:
+            positions = Grid.of(smci[number]).positions(view.longitude, view.latitude)
+            layer = nearest(read(smci[number]), *positions)
+            shown[month]["SMCI"] = np.where(view.area, layer, np.nan)
+        for product, layer in shown[month].items():
             rows.append(dict(month=month, product=product) | summary(layer))
             log.info("%s, %s: %d cells with a value", month, product, rows[-1]["n"])
     metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
     taller = stretch(cells.crs, cells.extent)
-    save(figure_of(pairs, view.area, cells.extent, metres, taller), png, pdf, note)
+    save(figure_of(shown, view.area, cells.extent, metres, taller), png, pdf, note)
     write_table(pd.DataFrame(rows), csv)
 
 

@@ -55,9 +55,11 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float, metres=1.0, 
     low, high = limits(layers, paper=True)
     style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
     aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
-    figure = canvas(height=0.35 + len(periods) * (WIDTH - 0.8) / 3 * aspect * 1.05)
+    across, panel = len(next(iter(periods.values()))), (WIDTH - 0.8) / 3
+    height = 0.35 + len(periods) * panel * aspect * 1.05
+    figure = canvas(height=height, width=0.8 + across * panel)
     heights = [1.0] * (len(periods) - 1) + [1 + FOOT]
-    rows = figure.subplots(len(periods), 3, squeeze=False, height_ratios=heights)
+    rows = figure.subplots(len(periods), across, squeeze=False, height_ratios=heights)
     titles = TITLES | {"map": f"Map, {cell:g} m"}
     for number, (period, products) in enumerate(periods.items()):
         for axes, (product, layer) in zip(rows[number], products.items(), strict=True):
@@ -87,6 +89,7 @@ def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
     chosen = months.index(f"{year}-08") if f"{year}-08" in months else len(months) // 2
     first, last = (month_abbr[int(months[n][5:7])] for n in (0, -1))
     files = {"map": maps, "SMCI": smci, "ERA5-Land": era5land}
+    files = {product: paths for product, paths in files.items() if paths}
     periods = {
         f"Mean of {first} to {last} {year}": {
             product: season_mean(shown(path) for path in paths) for product, paths in files.items()

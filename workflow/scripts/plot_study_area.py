@@ -246,7 +246,8 @@ def figure_of(table, elevation, area, longitude, latitude, cells: Grid, box):
 def main(static, grid, lonlat_file, sites, gauges, png, pdf, csv, box, note):
     cells, area = Grid.of(grid), inside(grid)
     elevation = read(static, "DEM")
-    both = pd.concat([points(gauges, "gauge"), points(sites, "site")], ignore_index=True)
+    tables = [points(gauges, "gauge"), *([points(sites, "site")] if sites else [])]
+    both = pd.concat(tables, ignore_index=True)
     table = placed(both, cells, elevation)
     save(figure_of(table, elevation, area, *lonlat(lonlat_file), cells, box), png, pdf, note)
     write_table(table, csv)

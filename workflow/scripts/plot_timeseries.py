@@ -177,12 +177,9 @@ def main(predictions, products, scores_file, png, pdf, csv, sites, months, test,
     columns = ["sample", "source", "site", "month", "protocol", "target", "prediction"]
     rows = pd.read_parquet(predictions, columns=[*columns, "lower", "upper"])
     rows = rows[rows["source"] != "smci"]
-    if products:
-        values = pd.read_parquet(products, columns=["sample", SMCI])
-        values = values.rename(columns={SMCI: "SMCI"})
-        rows = rows.merge(values, on="sample", how="left", validate="m:1")
-    else:
-        rows = rows.assign(SMCI=np.nan)
+    values = pd.read_parquet(products) if products else pd.DataFrame(columns=["sample"])
+    values = values.rename(columns={SMCI: "SMCI"}).reindex(columns=["sample", "SMCI"])
+    rows = rows.merge(values, on="sample", how="left", validate="m:1")
     scores = pd.read_csv(scores_file, dtype={"site": str})
     counts = months_of(scores)
     chosen, left = pick(counts, sites, months)

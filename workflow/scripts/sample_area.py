@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import rasterio
 import rasterio.transform
+from rasterio.crs import CRS
+from rasterio.warp import transform
 
 from _log import UserError, log, log_to, notice
 from _raster import Grid, inside
@@ -107,7 +109,7 @@ def gathered(
     return result
 
 
-def main(rasters, grid, area, months, predictors, points, seed) -> None:
+def main(rasters, grid, area, months, predictors, points, seed, crs) -> None:
     cells = Grid.of(grid or rasters[0])
     paths = {}
     for month in months:
@@ -124,6 +126,8 @@ def main(rasters, grid, area, months, predictors, points, seed) -> None:
     order = np.random.default_rng(seed).permutation(np.arange(len(row)) % len(months))
     drawn = np.array(months)[order]
     x, y = rasterio.transform.xy(cells.transform, row, col)
+    if crs and CRS.from_user_input(crs) != cells.crs:
+        x, y = transform(cells.crs, crs, x, y)
     table = pd.DataFrame({"x": x, "y": y, "month": drawn, **gathered(paths, drawn, row, col)})
     table = table[["x", "y", "month", *predictors]]
     gaps = table[predictors].isna().sum()
@@ -148,4 +152,5 @@ if __name__ == "__main__":
         predictors=snakemake.params.predictors,
         points=snakemake.params.points,
         seed=snakemake.params.seed,
+        crs=snakemake.params.crs,
     )

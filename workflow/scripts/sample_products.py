@@ -37,15 +37,7 @@ def by_month(rasters: list[str], months: list[str], product: str) -> tuple[dict[
             f"of {', '.join(missing)} among {len(paths)}. Run the step that makes them again."
         )
     paths = {month: paths[month] for month in sorted(set(months))}
-    first = next(iter(paths.values()))
-    cells = Grid.of(first)
-    for path in paths.values():
-        if Grid.of(path) != cells:
-            raise UserError(
-                f"{path}: expected the cells of {first}, found others. "
-                f"Delete {Path(path).parent} and run again."
-            )
-    return paths, cells
+    return paths, Grid.shared(*paths.values())
 
 
 def positions(x: np.ndarray, y: np.ndarray, crs: CRS, cells: Grid) -> tuple:
@@ -56,12 +48,14 @@ def positions(x: np.ndarray, y: np.ndarray, crs: CRS, cells: Grid) -> tuple:
 def values(samples: pd.DataFrame, rasters: dict[str, list[str]], crs: CRS) -> pd.DataFrame:
     """Return sample and one column a product, m3/m3, NaN where it has no value.
 
-    samples: sample, month (YYYY-MM), x and y in `crs`. A point on the edge of two cells takes the
-    lower or right one. Each raster is read once.
+    samples: sample, month (YYYY-MM), x and y in `crs`. A product without rasters has no column. A
+    point on the edge of two cells takes the lower or right one. Each raster is read once.
     """
     result = pd.DataFrame({"sample": samples["sample"].to_numpy()})
     x, y = samples["x"].to_numpy(), samples["y"].to_numpy()
     for product, columns in TAKEN.items():
+        if not rasters[product]:
+            continue
         found = {name: np.full(len(samples), np.nan) for name in columns}
         if len(samples):
             paths, cells = by_month(rasters[product], list(samples["month"]), product)
@@ -74,10 +68,10 @@ def values(samples: pd.DataFrame, rasters: dict[str, list[str]], crs: CRS) -> pd
     return result
 
 
-def main(samples, smci, smc, era5land, grid, products) -> None:
+def main(samples, smci, smc, era5land, products, crs) -> None:
     table = pd.read_parquet(samples, columns=["sample", "month", "x", "y"])
     rasters = {"smci": smci, "smc": smc, "era5land": era5land}
-    result = values(table, rasters, Grid.of(grid).crs)
+    result = values(table, rasters, CRS.from_user_input(crs))
     for name in result.columns[1:]:
         log.info("%s: %d of %d samples have a value", name, result[name].count(), len(result))
     write_table(result, products)
@@ -90,6 +84,6 @@ if __name__ == "__main__":
         smci=snakemake.input.smci,
         smc=snakemake.input.smc,
         era5land=snakemake.input.era5land,
-        grid=snakemake.input.grid,
         products=snakemake.output.products,
+        crs=snakemake.params.crs,
     )

@@ -1,7 +1,7 @@
 """SMCI cells as targets, with predictors averaged over the 250 m cells inside (S14, S16, U11, U31).
 
 The cells are drawn at random from all that lie wholly in the study area and away from the sites,
-in proportion to how common their elevation, sand and background soil moisture are.
+in proportion to how common their elevation, sand and, if known, background soil moisture are.
 """
 
 import numpy as np
@@ -14,7 +14,6 @@ from _stations import projected, read_sites
 from _table import write_table
 
 MIN_VALID = 0.5  # share of the 250 m cells that a mean needs
-STRATA = ("DEM", "sand", "SMC")  # SMC is averaged over the months
 
 
 class Members:
@@ -139,15 +138,24 @@ def months_of(
 
 
 def candidates(
-    members: Members, within: np.ndarray, smci: Grid, grid_file: str, xy_sites, station_distance
+    members: Members,
+    within: np.ndarray,
+    smci: Grid,
+    grid_file: str,
+    xy_sites,
+    station_distance: float,
+    crs: str,
 ):
-    """Return number and centre (n, 2) of the SMCI cells that may be drawn, and count the others."""
+    """Return number and centre (n, 2) of the SMCI cells that may be drawn, and count the others.
+
+    Centres, `xy_sites` and the distance are in metres of `crs`.
+    """
     grid = Grid.of(grid_file)
     size = members.size()
     cells = np.flatnonzero((size > 0) & (within == size))
     cells = cells[corners_inside(cells, smci, grid, inside(grid_file))]
     lon, lat = place(cells, smci, 0.5, 0.5)
-    xy = projected(lon, lat, grid.crs)
+    xy = projected(lon, lat, crs)
     nearest = np.full(len(cells), np.inf)
     for site in xy_sites:
         nearest = np.minimum(nearest, np.hypot(*(xy - site).T))
@@ -160,28 +168,23 @@ def candidates(
     return cells[far], xy[far], lon[far], lat[far]
 
 
-def static_and_mean_smc(
-    members: Members, paths: dict[str, dict[str, str]], aspect: str
+def mean_layers(
+    members: Members, paths: dict[str, dict[str, str]], names: list[str], aspect: str
 ) -> np.ndarray:
-    """Return STRATA (cells, 3), SMC averaged over the months that have it."""
-    static = [members.mean(next(iter(paths.values()))[name], name, aspect) for name in STRATA[:2]]
-    total, count = np.zeros(members.cells), np.zeros(members.cells)
-    for month in paths.values():
-        value = members.mean(month["SMC"], "SMC", aspect)
-        total, count = total + np.nan_to_num(value), count + np.isfinite(value)
-    smc = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return np.stack([*static, smc], axis=1)
+    """Return layers (cells, names); one that changes is averaged over the months that have it."""
+    found = []
+    for name in names:
+        total, count = np.zeros(members.cells), np.zeros(members.cells)
+        for path in dict.fromkeys(month[name] for month in paths.values()):
+            value = members.mean(path, name, aspect)
+            total, count = total + np.nan_to_num(value), count + np.isfinite(value)
+        found.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return np.stack(found, axis=1)
 
 
 def targets(smci: dict[str, str], cells: np.ndarray) -> np.ndarray:
     """Return SMCI (months, cells), m3/m3, NaN where missing; every month on the same cells."""
-    first = next(iter(smci.values()))
-    for path in smci.values():
-        if Grid.of(path) != Grid.of(first):
-            raise UserError(
-                f"{path}: expected the cells of {first}, found others. "
-                "Delete results/interim/smci and run again."
-            )
+    Grid.shared(*smci.values())
     return np.stack([read(path).ravel()[cells] for path in smci.values()])
 
 
@@ -199,20 +202,28 @@ def main(
     station_distance,
     aspect,
     seed,
+    crs,
+    strata_of,
 ):
-    paths = layers(rasters, [*predictors, *STRATA], months, grid)
-    source, table = Grid.of(smci[0]), read_sites(sites)
-    xy_sites = projected(table["lon"], table["lat"], Grid.of(grid).crs)
+    paths = layers(rasters, [*predictors, *strata_of], months, grid)
+    source, xy_sites = Grid.of(smci[0]), []
+    if sites:
+        table = read_sites(sites)
+        xy_sites = projected(table["lon"], table["lat"], crs)
     members, within = gathered(grid, lonlat_file, source)
-    number, xy, lon, lat = candidates(members, within, source, grid, xy_sites, station_distance)
+    number, xy, lon, lat = candidates(
+        members, within, source, grid, xy_sites, station_distance, crs
+    )
     target = targets(dict(zip(months, smci, strict=True)), number)
-    features = static_and_mean_smc(members.of(number), paths, aspect)
+    features = mean_layers(members.of(number), paths, strata_of, aspect)
     ready = np.flatnonzero(np.isfinite(features).all(axis=1) & np.isfinite(target).any(axis=0))
-    log.info("%d of these have %s and SMCI; %d are asked for", len(ready), ", ".join(STRATA), cells)
+    log.info(
+        "%d of these have %s and SMCI; %d are asked for", len(ready), ", ".join(strata_of), cells
+    )
     if cells and not len(ready):
         raise UserError(
             f"{smci[0]}: expected SMCI cells wholly in the study area, farther than "
-            f"{station_distance:g} m from every site and with {', '.join(STRATA)}, found none. "
+            f"{station_distance:g} m from every site and with {', '.join(strata_of)}, found none. "
             "Lower samples.station_distance or enlarge area.box."
         )
     random = np.random.default_rng(seed)
@@ -269,4 +280,6 @@ if __name__ == "__main__":
         station_distance=snakemake.params.station_distance,
         aspect=snakemake.params.aspect,
         seed=snakemake.params.seed,
+        crs=snakemake.params.crs,
+        strata_of=snakemake.params.strata,
     )

@@ -27,11 +27,11 @@ def around(row: np.ndarray, col: np.ndarray) -> Window:
     return Window(col.min(), row.min(), np.ptp(col) + 1, np.ptp(row) + 1)
 
 
-def main(rasters, grid, sites, samples, months, predictors):
+def main(rasters, grid, sites, samples, months, predictors, crs):
     paths = layers(rasters, predictors, months, grid)
     table, cells = read_sites(sites), Grid.of(grid)
-    xy = projected(table["lon"], table["lat"], cells.crs)
-    row, col = cell_of(xy, cells)
+    xy = projected(table["lon"], table["lat"], crs)
+    row, col = cell_of(projected(table["lon"], table["lat"], cells.crs), cells)
     kept = in_area(row, col, inside(grid))
     log.info(
         "%d of %d sites lie in the study area%s",
@@ -71,4 +71,5 @@ if __name__ == "__main__":
         samples=snakemake.output.samples,
         months=snakemake.params.months,
         predictors=snakemake.params.predictors,
+        crs=snakemake.params.crs,
     )

@@ -106,7 +106,8 @@ def main(
         judged = table.merge(values, on="sample", how="left", validate="1:1")
         for name in names:
             log.info("%s: %d of %d samples have a value", name, judged[name].count(), len(table))
-        log.info("SMCI is scored at stations only: it is the target of the samples named smci")
+        if (table["source"] == "smci").any():
+            log.info("SMCI is scored at stations only: it is the target of the samples named smci")
         judged = pooled(judged, fits, [np.full(judge.sum(), np.nan) for *_, judge in fits])
         parts.append(products_scored(judged, names, bootstrap, seed))
         if not (table["source"] != "smci").any():

@@ -205,7 +205,9 @@ def main(
     x, y = x[use], y[use]
     on_map = cells.positions(*transform(fine.crs, cells.crs, x, y))
     degrees = transform(fine.crs, "EPSG:4326", x, y)
-    on_smci, on_era = (Grid.of(files[0]).positions(*degrees) for files in (smci, era5land))
+    on_smci, on_era = (
+        Grid.of(files[0]).positions(*degrees) if files else () for files in (smci, era5land)
+    )
     empty = np.full(len(x), np.nan, "float32")
 
     def stack(files, take, at):
@@ -228,7 +230,11 @@ def main(
     }
     stacks = {name: stack(*source) for name, source in sources.items() if source[0]}
     true = np.stack([read(path, "soil_moisture").ravel()[use].astype("float32") for path in truth])
-    coarse = np.floor(on_smci[0]) * Grid.of(smci[0]).width + np.floor(on_smci[1])
+    if smci:
+        coarse = np.floor(on_smci[0]) * Grid.of(smci[0]).width + np.floor(on_smci[1])
+    else:  # cells of the same 30 arc seconds
+        east, south = np.floor((np.array(degrees) + [[180], [90]]) * 120)
+        coarse = south * 360 * 120 + east
     table = table_of(true, stacks, months, test, coarse)
     if table.empty:
         counts = ", ".join(f"{n} {np.isfinite(s).sum()}" for n, s in stacks.items())

@@ -236,7 +236,8 @@ def unlucky_gauge(seed: int, year: int, stations: list[str]) -> tuple[str, int]:
 
 def main(gauges, sites, rain, insitu, year, months, area, seed, trend):
     gauge_rows = {row["station"]: row for row in table(gauges, ["station", "name", "lat", "lon"])}
-    site_rows = {row["site"]: row for row in table(sites, ["site", "lat", "lon"])}
+    known = table(sites, ["site", "lat", "lon"]) if sites else []
+    site_rows = {row["site"]: row for row in known}
     year = int(year)
     world = _world.build(area, seed, trend)
     truth = {month: world.month(year, month) for month in range(1, 13)}

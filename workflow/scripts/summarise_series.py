@@ -46,16 +46,8 @@ def area_mean(path: str, area: Callable) -> tuple[float, float]:
 
 def monthly(paths: list[str], grid: str) -> pd.DataFrame:
     """Return period, value and share of the rasters of one quantity, each named YYYY-MM.tif."""
-    cells = Grid.of(paths[0])
-    area = inside_of(cells, grid)
-    rows = []
-    for path in paths:
-        if Grid.of(path) != cells:
-            raise UserError(
-                f"{path}: expected the cells of {paths[0]}, found others. "
-                f"Delete {Path(path).parent} and run again."
-            )
-        rows.append((Path(path).stem, *area_mean(path, area)))
+    area = inside_of(Grid.shared(*paths), grid)
+    rows = [(Path(path).stem, *area_mean(path, area)) for path in paths]
     return pd.DataFrame(rows, columns=["period", "value", "share"])
 
 
@@ -200,6 +192,8 @@ def main(maps, smci, smc, era5land, rain, grid, series, statistics, permutations
     }
     long, tables = [], {}
     for name, (paths, of_value) in sources.items():
+        if not paths:
+            continue
         months = monthly(paths, grid)
         tables[name] = by_year(months)
         for part in (months, season_means(months)):
@@ -219,7 +213,7 @@ def main(maps, smci, smc, era5land, rain, grid, series, statistics, permutations
     write_table(table, series)
 
     rows = []
-    for name in ("rain", "SMCI", "SMC", "ERA5-Land"):
+    for name in ("rain", *(name for name in tables if name not in (MAP, "rain"))):
         scales = ("monthly", "annual", "deseasonalised")
         pair = tables[MAP], tables[name]
         rows += of_pair(f"{MAP}~{name}", *pair, scales, permutations, seed)

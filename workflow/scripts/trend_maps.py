@@ -254,12 +254,7 @@ def maps_of(values: np.ndarray, years: np.ndarray, limit: float) -> dict[str, np
 def main(
     maps, grid, lonlat_file, trend, table, calendar, rate, permutations, seed, unit, note
 ) -> None:
-    years, cells = years_of(maps, calendar), Grid.of(grid)
-    for path in maps:
-        if Grid.of(path) != cells:
-            raise UserError(
-                f"{path}: expected the cells of {grid}, found others. Delete it and run again."
-            )
+    years, cells = years_of(maps, calendar), Grid.shared(grid, *maps)
     middle = centre(grid, lonlat_file)
     domain = Domain(years)
     for window, numbers, stack in strips(maps, grid):
