@@ -30,7 +30,7 @@ test-faults: $(STAMP)
 	$(RUN) pytest -m faults tests/test_faults.py
 
 test-regions: $(STAMP)
-	$(RUN) pytest -m regions tests/test_regions.py
+	$(RUN) pytest -m regions
 
 test-cluster: $(STAMP)
 	$(PIP) -r requirements-cluster.txt
