@@ -18,6 +18,24 @@ def test_degree_of_longitude_shrinks_with_latitude():
     assert _figures.metres_per_unit(CRS.from_epsg(32648), 60) == 1
 
 
+@pytest.mark.parametrize(
+    ("crs", "extent", "north"),
+    [
+        ("EPSG:32648", (499_900, 500_100, 3_700_000, 3_700_200), 0),
+        # UTM 9 degrees west of its meridian: convergence is the difference times sin(latitude).
+        ("EPSG:32648", (-336_000, -335_000, 3_790_000, 3_791_000), 5.0),
+        # tan of the shear is the longitude (in radians) times sin(latitude): 45 degrees to the left.
+        (
+            "+proj=sinu +lon_0=0 +R=6371007.181 +units=m +no_defs",
+            (9_419_000, 9_421_000, 3_769_000, 3_771_000),
+            -44.8,
+        ),
+    ],
+)
+def test_the_arrow_points_north(crs, extent, north):
+    assert _figures.north_of(CRS.from_user_input(crs), extent) == pytest.approx(north, abs=0.5)
+
+
 def test_colour_range_is_the_papers_only_if_it_holds_the_data():
     tame, wild = np.linspace(0.2, 0.6, 101), np.linspace(0, 1, 101)
     assert _figures.limits([tame], paper=True) == (0.15, 0.66)

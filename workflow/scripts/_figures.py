@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from math import cos, floor, log10, radians
+from math import atan2, cos, degrees, floor, log10, radians, sin
 
 import numpy as np
 from cmcrameri import cm
@@ -118,9 +118,15 @@ def metres_per_unit(crs, y: float) -> float:
     return 111_320 * cos(radians(y)) if crs.is_geographic else 1.0
 
 
-def stretch(crs, extent) -> float:
-    """Return how many times longer a unit of y is than one of x, at the middle: 1 if metric."""
-    return 1 / cos(radians((extent[2] + extent[3]) / 2)) if crs.is_geographic else 1.0
+def north_of(crs, extent) -> float:
+    """Return where north is in the middle of a map, in degrees clockwise from up."""
+    from pyproj import Transformer
+
+    x, y = (extent[0] + extent[1]) / 2, (extent[2] + extent[3]) / 2
+    here = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    lon, lat = here.transform(x, y, direction="INVERSE")
+    right, up = here.transform(lon, lat + 0.01)
+    return degrees(atan2(right - x, up - y))
 
 
 def round_length(most: float) -> float:
@@ -129,8 +135,11 @@ def round_length(most: float) -> float:
     return next(n * power for n in (5, 2, 1) if n * power <= most * (1 + 1e-9))
 
 
-def furnish(axes: Axes, extent, metres: float = 1.0) -> None:
-    """Add a scale bar and a north arrow under a map, outside the cells; sizes follow the map."""
+def furnish(axes: Axes, extent, metres: float = 1.0, north: float = 0.0) -> None:
+    """Add a scale bar and a north arrow under a map, outside the cells; sizes follow the map.
+
+    metres: of a unit of x; north: `north_of` the map.
+    """
     left, right, bottom, top = extent
     width, height = right - left, top - bottom
     length = round_length(0.3 * width * metres)
@@ -142,7 +151,7 @@ def furnish(axes: Axes, extent, metres: float = 1.0) -> None:
     axes.annotate(
         "N",
         xy=(right - 0.05 * width, y + 0.03 * height),
-        xytext=(0, -11),
+        xytext=(-11 * sin(radians(north)), -11 * cos(radians(north))),
         textcoords="offset points",
         ha="center",
         va="center",

@@ -15,9 +15,8 @@ from _figures import (
     draw_map,
     furnish,
     limits,
-    metres_per_unit,
+    north_of,
     save,
-    stretch,
 )
 from _log import UserError, log, log_to
 from _raster import Grid, nearest, read
@@ -38,11 +37,11 @@ def across(years: int, products: int, aspect: float) -> int:
     return 1
 
 
-def figure_of(layers: dict, area: np.ndarray, extent, metres: float = 1.0, taller: float = 1.0):
+def figure_of(layers: dict, area: np.ndarray, extent, north: float = 0.0):
     """Return the figure of {year: {product: layer}}; blocks of years, a row a product in each."""
     products = list(next(iter(layers.values())))
     low, high = limits([one for year in layers.values() for one in year.values()], paper=False)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     columns = across(len(layers), len(products), aspect)
     lines = -(-len(layers) // columns)
     rows = lines * len(products)
@@ -52,7 +51,7 @@ def figure_of(layers: dict, area: np.ndarray, extent, metres: float = 1.0, talle
     heights = [1.0] * (rows - 1) + [1 + FOOT]
     panels = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0, wspace=0)
-    style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
+    style = dict(cmap=WETNESS, vmin=low, vmax=high)
     for number, (year, of) in enumerate(layers.items()):
         line, column = divmod(number, columns)
         for side, (product, layer) in enumerate(of.items()):
@@ -66,7 +65,7 @@ def figure_of(layers: dict, area: np.ndarray, extent, metres: float = 1.0, talle
                 axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center")
     for axes in panels[-len(products) :, len(layers) - (lines - 1) * columns :].flat:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, metres)
+    furnish(panels[-1, 0], extent, north=north)
     for axes in panels[-1]:
         axes.set_ylim(panels[-1, 0].get_ylim())
     bar = figure.colorbar(
@@ -108,9 +107,8 @@ def main(annual, smci, era5land, grid, lonlat_file, png, pdf, csv, years, note):
         for product, layer in layers[year].items():
             rows.append(dict(year=year, product=product) | view.summary(layer))
             log.info("%s, %s: %d cells shown with a value", year, product, rows[-1]["n"])
-    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
-    taller = stretch(cells.crs, cells.extent)
-    save(figure_of(layers, view.area, cells.extent, metres, taller), png, pdf, note)
+    north = north_of(cells.crs, cells.extent)
+    save(figure_of(layers, view.area, cells.extent, north), png, pdf, note)
     write_table(pd.DataFrame(rows), csv)
 
 

@@ -15,9 +15,8 @@ from _figures import (
     draw_map,
     furnish,
     limits,
-    metres_per_unit,
+    north_of,
     save,
-    stretch,
 )
 from _log import log, log_to
 from _raster import Grid
@@ -28,18 +27,18 @@ ACROSS = 3
 PIXELS = 700
 
 
-def figure_of(layers: dict, means: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
+def figure_of(layers: dict, means: dict, area: np.ndarray, extent, north=0.0):
     """Return the figure of {calendar month: layer}; `means` are the area means in the titles."""
     low, high = limits(list(layers.values()), paper=False)
     across = min(ACROSS if len(layers) <= 6 else 4, len(layers))
     lines = -(-len(layers) // across)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     width = min(WIDTH, across * 2.6 + 0.3)
     panel = (width - 0.3) / across * aspect
     figure = canvas(height=1.0 + lines * (panel + 0.25) + FOOT * panel, width=width)
     heights = [1.0] * (lines - 1) + [1 + FOOT]
     panels = figure.subplots(lines, across, squeeze=False, height_ratios=heights)
-    style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
+    style = dict(cmap=WETNESS, vmin=low, vmax=high)
     for axes, (month, layer) in zip(panels.flat, layers.items(), strict=False):
         image = draw_map(axes, layer, extent, area, **style)
         known = np.isfinite(means[month])
@@ -47,7 +46,7 @@ def figure_of(layers: dict, means: dict, area: np.ndarray, extent, metres=1.0, t
         axes.set_title(f"{month_name[int(month)]}: {words}", loc="left")
     for axes in panels.flat[len(layers) :]:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, metres)
+    furnish(panels[-1, 0], extent, north=north)
     for axes in panels[-1]:
         axes.set_ylim(panels[-1, 0].get_ylim())
     bar = figure.colorbar(
@@ -69,9 +68,8 @@ def main(climatology, grid, lonlat_file, png, pdf, csv, note):
     layers = {Path(path).stem: view.layer(path) for path in climatology}
     table = pd.DataFrame([dict(month=m) | view.summary(one) for m, one in layers.items()])
     means = table.reindex(columns=["month", "mean"]).set_index("month")["mean"].to_dict()
-    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
-    taller = stretch(cells.crs, cells.extent)
-    save(figure_of(layers, means, view.area, cells.extent, metres, taller), png, pdf, note)
+    north = north_of(cells.crs, cells.extent)
+    save(figure_of(layers, means, view.area, cells.extent, north), png, pdf, note)
     write_table(table, csv)
     for row in table.itertuples():
         log.info("month %s: %d cells shown with a value", row.month, row.n)

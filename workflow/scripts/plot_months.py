@@ -14,9 +14,8 @@ from _figures import (
     draw_map,
     furnish,
     limits,
-    metres_per_unit,
+    north_of,
     save,
-    stretch,
 )
 from _log import log, log_to
 from _raster import Grid, nearest, read
@@ -37,7 +36,7 @@ def summary(layer: np.ndarray) -> dict[str, float]:
     return dict(n=len(values), mean=values.mean(), sd=values.std(), p2=low, p98=high)
 
 
-def figure_of(months: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
+def figure_of(months: dict, area: np.ndarray, extent, north=0.0):
     """Return the figure: a column a month, the map above SMCI, if there is one; one colour scale.
 
     `months` is {month: {product: layer}}, all on the cells of the map.
@@ -49,8 +48,8 @@ def figure_of(months: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
     across = min(ACROSS, len(months))
     lines = -(-len(months) // across)
     count = lines * len(products)
-    style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
+    style = dict(cmap=WETNESS, vmin=low, vmax=high)
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     figure = canvas(height=0.9 + count * (0.16 + (WIDTH - 0.4) / across * aspect))
     heights = [1.0] * (count - 1) + [1 + FOOT]
     panels = figure.subplots(count, across, squeeze=False, height_ratios=heights)
@@ -65,7 +64,7 @@ def figure_of(months: dict, area: np.ndarray, extent, metres=1.0, taller=1.0):
                 axes.set_ylabel(TITLES[name])
     for axes in panels[-len(products) :, len(months) - (lines - 1) * across :].flat:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, metres)
+    furnish(panels[-1, 0], extent, north=north)
     for axes in panels[-1]:
         axes.set_ylim(panels[-1, 0].get_ylim())
     label = "Soil moisture (m³/m³)"
@@ -95,9 +94,8 @@ def main(maps, smci, grid, lonlat_file, png, pdf, csv, months, note):
         for product, layer in shown[month].items():
             rows.append(dict(month=month, product=product) | summary(layer))
             log.info("%s, %s: %d cells with a value", month, product, rows[-1]["n"])
-    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
-    taller = stretch(cells.crs, cells.extent)
-    save(figure_of(shown, view.area, cells.extent, metres, taller), png, pdf, note)
+    north = north_of(cells.crs, cells.extent)
+    save(figure_of(shown, view.area, cells.extent, north), png, pdf, note)
     write_table(pd.DataFrame(rows), csv)
 
 

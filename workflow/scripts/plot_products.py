@@ -17,9 +17,8 @@ from _figures import (
     draw_map,
     furnish,
     limits,
-    metres_per_unit,
+    north_of,
     save,
-    stretch,
 )
 from _log import UserError, log, log_to
 from _raster import Grid, nearest, read
@@ -46,15 +45,15 @@ def summary(layer: np.ndarray) -> dict[str, float]:
     )
 
 
-def figure_of(periods: dict, area: np.ndarray, extent, cell: float, metres=1.0, taller=1.0):
+def figure_of(periods: dict, area: np.ndarray, extent, cell: float, north=0.0):
     """Return the figure: a row a period, a column a product, one colour scale.
 
     `periods` is {period: {product: layer}}; `cell` is the cell size in metres.
     """
     layers = [layer for products in periods.values() for layer in products.values()]
     low, high = limits(layers, paper=True)
-    style = dict(cmap=WETNESS, vmin=low, vmax=high, aspect=taller)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
+    style = dict(cmap=WETNESS, vmin=low, vmax=high)
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     across, panel = len(next(iter(periods.values()))), (WIDTH - 0.8) / 3
     height = 0.35 + len(periods) * panel * aspect * 1.05
     figure = canvas(height=height, width=0.8 + across * panel)
@@ -68,7 +67,7 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float, metres=1.0, 
                 axes.set_title(titles[product], loc="left")
         rows[number, 0].set_ylabel(period)
     for axes in rows[-1]:
-        furnish(axes, extent, metres)
+        furnish(axes, extent, north=north)
     label = "Soil moisture (m³/m³)"
     bar = figure.colorbar(image, ax=rows, label=label, extend="both", shrink=0.8, aspect=30)
     bar.outline.set_linewidth(0.5)
@@ -109,10 +108,9 @@ def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
             f"{png}: expected every product to have values inside the study area, found none of "
             f"{', '.join(empty)}. Check that its files cover area.box."
         )
-    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
-    cell = round(cells.transform.a * metres)
-    taller = stretch(cells.crs, cells.extent)
-    save(figure_of(periods, view.area, cells.extent, cell, metres, taller), png, pdf, note)
+    north = north_of(cells.crs, cells.extent)
+    cell = round(cells.transform.a)
+    save(figure_of(periods, view.area, cells.extent, cell, north), png, pdf, note)
     write_table(pd.DataFrame(rows), csv)
     for row in rows:
         log.info("%s, %s: %d cells shown", row["period"], row["product"], row["n"])

@@ -20,6 +20,7 @@ from _figures import (
     draw_map,
     furnish,
     metres_per_unit,
+    north_of,
     save,
     thinned,
 )
@@ -203,7 +204,7 @@ def add_network(axes, table, elevation, cells: Grid, around, metres: float, ends
     letter = (0.0235 * wide, 0.034 * wide)  # of the font below, in a panel of this size
     for number, at in labelled(here[["x", "y"]].to_numpy(), names, letter, 0.02 * wide).items():
         axes.text(*at, names[number], fontsize=5, ha="center", va="center", zorder=4)
-    furnish(axes, around, metres)
+    furnish(axes, around, metres, north_of(cells.crs, around))
     axes.set_title("Network (frame in the map)", loc="left")
 
 
@@ -229,7 +230,7 @@ def figure_of(table, elevation, area, longitude, latitude, cells: Grid, box):
     add_graticule(axes, thinned(longitude), thinned(latitude), extent)
     add_points(axes, table, extent, size=26)
     axes.set_aspect(height)
-    furnish(axes, extent, metres)
+    furnish(axes, extent, metres, north_of(cells.crs, extent))
     if around:
         corner, sides = (around[0], around[2]), (around[1] - around[0], around[3] - around[2])
         axes.add_patch(Rectangle(corner, *sides, fill=False, ec=INK, lw=1.0, zorder=4))

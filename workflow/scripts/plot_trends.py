@@ -23,9 +23,8 @@ from _figures import (
     canvas,
     draw_map,
     furnish,
-    metres_per_unit,
+    north_of,
     save,
-    stretch,
 )
 from _log import UserError, log, log_to
 from _raster import Grid
@@ -109,7 +108,7 @@ def draw_slopes(axes, table: pd.DataFrame, months: list[str]) -> None:
     axes.set_ylabel("Slope of the area mean\n(0.001 m³/m³ per year)")
 
 
-def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
+def figure_of(slopes, significant, table, area, extent, north=0.0):
     """Return the figure; `slopes` and `significant` are {calendar month: layer}."""
     months = list(slopes)
     values = np.concatenate([one[np.isfinite(one)] for one in slopes.values()]) * MILLI
@@ -117,7 +116,7 @@ def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
     reach = reach or 1.0
     across = min(3 if len(months) <= 6 else 4, max(2, len(months)))
     lines = -(-len(months) // across)
-    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0]) * taller
+    aspect = (extent[3] - extent[2]) / (extent[1] - extent[0])
     panel = (WIDTH - 0.9) / across * aspect
     maps = lines * (panel + 0.28) + FOOT * panel
     figure = canvas(height=maps + 2.6)
@@ -125,7 +124,7 @@ def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
     panels = upper.subplots(
         lines, across, squeeze=False, height_ratios=[1.0] * (lines - 1) + [1 + FOOT]
     )
-    style = dict(cmap=SIGNED.reversed(), vmin=-reach, vmax=reach, aspect=taller)
+    style = dict(cmap=SIGNED.reversed(), vmin=-reach, vmax=reach)
     for axes, month in zip(panels.flat, months, strict=False):
         image = draw_map(axes, slopes[month] * MILLI, extent, area, **style)
         if area.any() and not area.all():
@@ -140,7 +139,7 @@ def figure_of(slopes, significant, table, area, extent, metres=1.0, taller=1.0):
         axes.set_title(f"{month_name[int(month)]}\n{words}", loc="left")
     for axes in panels.flat[len(months) :]:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, metres)
+    furnish(panels[-1, 0], extent, north=north)
     for axes in panels[-1]:
         axes.set_ylim(panels[-1, 0].get_ylim())
     label = "Least-squares slope (0.001 m³/m³ per year)"
@@ -193,9 +192,8 @@ def main(trends, tables, grid, lonlat_file, png, pdf, csv, note):
     cells, view = Grid.of(grid), View.of(grid, lonlat_file, PIXELS)
     slopes = {Path(path).stem: view.layer(path, "slope") for path in trends}
     significant = {Path(path).stem: view.layer(path, "significant") for path in trends}
-    metres = metres_per_unit(cells.crs, sum(cells.extent[2:]) / 2)
-    taller = stretch(cells.crs, cells.extent)
-    figure = figure_of(slopes, significant, table, view.area, cells.extent, metres, taller)
+    north = north_of(cells.crs, cells.extent)
+    figure = figure_of(slopes, significant, table, view.area, cells.extent, north)
     save(figure, png, pdf, note)
     write_table(table, csv)
     outside = beyond_chance(table, list(slopes))
