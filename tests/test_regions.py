@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import xarray as xr
 import yaml
 from pyproj import Geod
 from rasterio.crs import CRS
@@ -153,8 +154,34 @@ def test_a_layer_of_the_user_reaches_forest_and_provenance(place):
     if "layers" not in config:
         pytest.skip("no layer of its own")
     ranked = pd.read_csv(study.path("results/model/importance.csv"))
-    assert "radar" in ranked["name"].to_list() and "albedo" not in ranked["name"].to_list()
+    names = set(ranked["predictor"])
+    assert "radar" in names and "albedo" not in names
     inputs = json.loads(study.path("results/report/provenance.json").read_text())["inputs"]
     assert {row["path"] for row in inputs} > {
         f"radar/{month}.tif" for month in ("2015-07", "2016-08")
     }
+
+
+def test_a_source_that_a_study_does_without_is_nowhere(place):
+    _, config, study = place
+    absent = [name for name, value in config.get("sources", {}).items() if value == "none"]
+    if not absent:
+        pytest.skip("all sources are there")
+    lock = study.path("results/report/inputs.lock").read_text()
+    assert lock and not any(f"resources/raw/{name}/" in lock for name in absent)
+    learned = set(pd.read_parquet(study.path("results/features/samples.parquet"))["source"])
+    assert learned == {"insitu", "smci"} - set(absent)
+    page = study.path("results/report/index.html").read_text()
+    assert "This run states" in page or "insitu" in absent
+
+
+def test_maps_are_of_the_depth_that_is_asked_for(place):
+    _, config, study = place
+    if "products" not in config:
+        pytest.skip("the usual depth")
+    depth = config["products"]["depth"]
+    with xr.open_dataset(study.path("results/maps/netcdf/soil_moisture_2016.nc")) as maps:
+        np.testing.assert_allclose(maps["depth_bnds"].values, [depth])
+    if "smci" in config:
+        layer = f"SMCI_1km_2016_{config['smci']['depth']}cm/"
+        assert layer in study.path("results/report/inputs.lock").read_text()

@@ -24,7 +24,7 @@ def test_degree_of_longitude_shrinks_with_latitude():
         ("EPSG:32648", (499_900, 500_100, 3_700_000, 3_700_200), 0),
         # UTM 9 degrees west of its meridian: convergence is the difference times sin(latitude).
         ("EPSG:32648", (-336_000, -335_000, 3_790_000, 3_791_000), 5.0),
-        # tan of the shear is the longitude (in radians) times sin(latitude): 45 degrees to the left.
+        # tan of the shear is the longitude, in radians, times sin(latitude): about 45 degrees left.
         (
             "+proj=sinu +lon_0=0 +R=6371007.181 +units=m +no_defs",
             (9_419_000, 9_421_000, 3_769_000, 3_771_000),
