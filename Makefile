@@ -74,7 +74,7 @@ $(STAMP):
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	@if command -v uv >/dev/null; then \
-	  VIRTUAL_ENV=.venv uv pip install --require-hashes --no-deps -r requirements.txt; \
+	  VIRTUAL_ENV=.venv uv pip install --compile-bytecode --require-hashes --no-deps -r requirements.txt; \
 	else \
 	  $(PIP) -r requirements.txt; \
 	fi
