@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "config/tiny.yaml"
 # Real files as their producers wrote them. Not part of the repository: see CONTRIBUTING.md.

@@ -74,7 +74,7 @@ def run(folder, archive, sites=None, years=(2010,), **given):
     sites = sites or table_of(folder)
     names = pd.read_csv(sites, dtype=str)["site"]
     out = folder / "results"
-    given = dict(format="ismn", depth=5, network=None, flags=FLAGS) | given
+    given = dict(format="ismn", depth=5, network="", flags=FLAGS) | given
     given["mapping"] = json.dumps(MAPPING | given.get("mapping", {}))
     read_stations.main(
         archive=[str(path) for path in archive],

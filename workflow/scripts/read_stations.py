@@ -70,9 +70,12 @@ def content(place: tuple[str, str | None]) -> bytes:
 
 
 def sensors_by_site(
-    files: list[str], sites: list[str], network: str | None
+    files: list[str], sites: list[str], network: str
 ) -> dict[str, list[_ismn.Sensor]]:
-    """Return {site: the sensors of its station}; every site has one station of one network."""
+    """Return {site: the sensors of its station}; every site has one station of one network.
+
+    `network` is the only one that counts; "" takes all.
+    """
     sensors = [sensor for file in files if (sensor := _ismn.sensor_of(file))]
     if not sensors:
         raise UserError(
@@ -80,7 +83,7 @@ def sensors_by_site(
             f"{listed(Path(file).name for file in files)}. Name another archive in sources.insitu "
             "or another insitu.format."
         )
-    wanted = [s for s in sensors if network is None or normal(s.network) == normal(network)]
+    wanted = [s for s in sensors if not network or normal(s.network) == normal(network)]
     if not wanted:
         raise UserError(
             f"insitu.network: expected a network of the archive, found {network}; it holds "
