@@ -68,7 +68,7 @@ def test_text_is_the_same_every_time_and_bears_no_date():
 
 @pytest.mark.parametrize(
     ("cells", "months", "factor"),
-    # 70 000 cells * 60 months * 4.05 bytes are 17.0 MB; 9.3 million / 13**2 * 60 * 4.7 are 15.5
+    # 70 000 cells * 60 months * 4.05 bytes are 17.0 MB; 9.3 million / 13**2 * 60 * 5.0 are 16.5
     [
         (70_000, 60, 1),
         (70_000, 1, 1),

@@ -26,7 +26,7 @@ from _table import write_text
 
 TOTAL = 17.2e6  # bytes of all months together; beside them figures and tables take up to 12 MB
 # Bytes of a cell and month with five layers at STEP, measured: neighbours of 250 m are more alike.
-PER_CELL, PER_BLOCK = 4.05, 4.7
+PER_CELL, PER_BLOCK = 4.05, 5.0
 STEP = 0.001  # of values; a whole number of them is stored
 COARSE = {"di": 0.01, "slope": 2e-5, "significant": 0.01}
 LARGEST = 30.0  # what 16 bits hold of differences at STEP
