@@ -22,7 +22,7 @@ SEEN = {
     3: "build_page",
     4: "pixels used",
     5: "steps (100%) done",
-    6: "AppEEARS",
+    6: "snakemake fetch (layers clipped to the area)",
     7: "predict_maps_2016",
     8: "nlock",
 }

@@ -266,7 +266,7 @@ def batches():
 def needs(wildcards):
     """Return, as JSON, what `snakemake inputs` counts: every file the study takes, by source."""
     found = {}
-    for source in _sources.SOURCES:
+    for source in [name for name, road in ROADS.items() if road != "none"]:
         value, finals = config["sources"][source], raw_of(source)
         folder = ROADS[source] == "folder" and Path(value).exists()
         there = [
