@@ -293,7 +293,7 @@ def test_a_new_job_is_compared_with_the_lock_before_it_reads(study):
 # The published study -------------------------------------------------------------------------
 
 
-def test_the_published_study_is_planned_in_time_and_in_few_jobs(tmp_path):
+def test_the_published_study_is_planned_in_few_jobs(tmp_path):
     for year in range(2009, 2019):
         piece = tmp_path / f"archive/SMCI/SMCI_1km_{year}_10cm/part_1.nc"
         piece.parent.mkdir(parents=True)
@@ -303,12 +303,10 @@ def test_the_published_study_is_planned_in_time_and_in_few_jobs(tmp_path):
     (tmp_path / "archive/ISMN/MAQU/CST-01" / name).write_text("x")
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n"]
     command += ["-d", str(tmp_path), "--configfile", str(ROOT / "config/zoige.yaml")]
-    start = time.monotonic()
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - start
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     jobs = dict(re.findall(r"^(\w+)\s+(\d+)$", ended.stdout + ended.stderr, re.M))
-    assert int(jobs["total"]) < 1200 and seconds < 120, "planning grows with the jobs, not faster"
+    assert int(jobs["total"]) < 1200
     assert sum(name.startswith("fetch_modis") for name in jobs) == 40
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -229,3 +230,13 @@ def test_no_file_and_no_name_can_run_as_code(what):
         if path.suffix in (".py", ".smk", ".js"):
             found = re.search(UNSAFE[what], path.read_text())
             assert not found, f"{path.relative_to(ROOT)}: {found and found[0]}"
+
+
+def test_snakemake_still_has_the_limit_that_onstart_switches_off():
+    """It is private: under another name the scheduler would be slow again and nobody would know."""
+    import snakemake.api  # first: the others import each other in a circle
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    assert "job_rate_limiter = None" in (ROOT / "workflow" / "rules" / "raw.smk").read_text()
+    assert "self.job_rate_limiter is None" in inspect.getsource(JobScheduler.job_selector)
+    assert hasattr(snakemake.workflow.Workflow, "local_exec")

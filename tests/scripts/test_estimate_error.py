@@ -135,8 +135,7 @@ def test_the_file_for_the_maps(tmp_path):
 
 def test_without_products_nothing_is_conserved_and_nothing_added(tmp_path, caplog):
     with caplog.at_level("WARNING", "soil-moisture"):
-        left_out, at = world()
-        table, steps = run(tmp_path, left_out, at.iloc[:0], products=[])
+        table, steps = run(tmp_path, *world(), products=[])
     assert steps["conserve"] == 0 and steps["added_error"] == 0
     assert table["quantity"].tolist() == ["forest from target, places left out"]
     assert "0 stations have the product beside them, 5 are needed" in caplog.text

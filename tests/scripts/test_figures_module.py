@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 from rasterio.crs import CRS
 
 import _figures
@@ -53,6 +54,28 @@ def test_thinned_map_keeps_its_first_cell_and_stays_drawable():
     assert thin[1, 1] == layer[3, 3]
     small = np.zeros((50, 60))
     assert _figures.thinned(small) is not None and _figures.thinned(small).shape == (50, 60)
+
+
+def test_a_picture_keeps_its_colours_with_a_palette_of_its_own(tmp_path):
+    """A map in 256 colours beside text and a mark of another colour: both stay what they are."""
+    figure = _figures.canvas(height=3)
+    axes = figure.subplots()
+    layer = np.add.outer(np.sin(np.linspace(0, 9, 300)), np.cos(np.linspace(0, 7, 300)))
+    _figures.draw_map(axes, layer, (0, 1, 0, 1), cmap=_figures.WETNESS)
+    axes.set_title("A map")
+    axes.plot(0.5, 0.5, "o", ms=6, color=_figures.ORANGE)
+    _figures.save(figure, str(tmp_path / "a.png"), str(tmp_path / "a.pdf"), "a note")
+    figure.savefig(tmp_path / "whole.png")
+    shown, whole = (
+        np.asarray(Image.open(tmp_path / name).convert("RGB")).astype(int)
+        for name in ("a.png", "whole.png")
+    )
+    off = np.abs(shown - whole).max(axis=-1)
+    assert np.percentile(off, 99.9) <= 16
+    orange = np.array([200, 100, 30])
+    assert (np.abs(whole - orange).max(axis=-1) == 0).sum() > 100
+    assert (np.abs(shown - orange).max(axis=-1) <= 8).sum() > 100
+    assert (tmp_path / "a.png").stat().st_size < 0.6 * (tmp_path / "whole.png").stat().st_size
 
 
 def test_units_are_printed_with_raised_digits():

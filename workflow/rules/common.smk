@@ -80,7 +80,6 @@ PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
 TERRAIN = [n for n in ("slope", "aspect", "northness", "eastness") if n in PREDICTORS]
 RESIDUALS = config["maps"]["residuals"]
-RESIDUAL_SOURCES = ["table"] if TABLE else config["maps"]["residual_sources"]
 LAYERS = {
     name: config["layers"][name] for name in PREDICTORS if name in config["layers"]
 }
@@ -118,10 +117,16 @@ elif RAIN == "climatology" and not TABLE:
     )
 # A study does with stations, with SMCI, or with both; SMC is a predictor that may be left out.
 STATIONS, SMCI, SMC = (
-    not TABLE and config["sources"][name] != "none" for name in _sources.OPTIONAL
+    not TABLE and config["sources"][name] != "none"
+    for name in ("insitu", "smci", "smc")
 )
-if STATIONS and not SMCI and RESIDUAL_SOURCES == ["smci"]:
-    RESIDUAL_SOURCES = ["insitu"]
+TARGETS = [name for name, has in (("insitu", STATIONS), ("smci", SMCI)) if has] or [
+    "table"
+]
+RESIDUAL_SOURCES = [
+    name for name in config["maps"]["residual_sources"] if name in TARGETS
+] or TARGETS
+COLLOCATION = "results/model/collocation.csv" if STATIONS and SMCI and SMC else []
 SITES = stations(config["insitu"]["sites"]) if STATIONS else []
 TILES = [] if TABLE else _calendar.tiles(*config["area"]["box"])
 CELLS = [
@@ -346,8 +351,8 @@ def targets():
     if not TABLE:
         made += ["results/interim/rain.csv", "results/report/inputs.csv"]
         made += ["results/maps/collection.json", "results/maps/netcdf/qa4sm.nc"]
-    if STATIONS and SMCI and SMC:
-        made += ["results/model/collocation.csv"]
+    if COLLOCATION:
+        made.append(COLLOCATION)
     if SIMULATED:
         made += ["results/score/score.csv"]
     made += expand(

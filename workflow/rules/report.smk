@@ -506,7 +506,7 @@ rule build_page:
         score=rules.score_truth.output.score if SIMULATED else [],
         trust=rules.score_truth.output.trust if SIMULATED else [],
         applicability=APPLICABILITY,
-        collocation="results/model/collocation.csv" if STATIONS and SMCI and SMC else [],
+        collocation=COLLOCATION,
         rain=[] if TABLE else "results/interim/rain_scores.csv",
         inputs=[] if TABLE else "results/report/inputs.csv",
         paper=[] if TABLE else "results/report/compare_with_paper.csv",

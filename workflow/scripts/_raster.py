@@ -46,6 +46,17 @@ class Grid:
         with rasterio.open(path) as source:
             return cls(source.crs, source.transform, source.width, source.height)
 
+    @classmethod
+    def shared(cls, first: str, *others: str) -> Grid:
+        """Return the grid of a raster file, or raise UserError if another one has other cells."""
+        cells = cls.of(first)
+        for path in others:
+            if cls.of(path) != cells:
+                raise UserError(
+                    f"{path}: expected the cells of {first}, found others. Delete it and run again."
+                )
+        return cells
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.height, self.width
@@ -65,24 +76,9 @@ class Grid:
         t = self.transform
         return t.c + t.a * cols + t.b * rows, t.f + t.d * cols + t.e * rows
 
-    @classmethod
-    def shared(cls, first: str, *others: str) -> Grid:
-        """Return the grid of a raster file, or raise UserError if another one has other cells."""
-        cells = cls.of(first)
-        for path in others:
-            if cls.of(path) != cells:
-                raise UserError(
-                    f"{path}: expected the cells of {first}, found others. Delete it and run again."
-                )
-        return cells
-
     def centres_in(self, crs: str, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return x and y of the cell centres in another CRS, each shaped as the window."""
-        x, y = self.centres(window)
-        if CRS.from_user_input(crs) == self.crs:
-            return x, y
-        there = transform(self.crs, crs, x.ravel(), y.ravel())
-        return tuple(np.array(axis).reshape(x.shape) for axis in there)
+        """Return x and y of the cell centres in another CRS, its own if "", as the window."""
+        return in_crs(*self.centres(window), self.crs, crs)
 
     def positions(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return fractional row and column of points in the grid's CRS; cell 0 spans 0 to 1."""
@@ -231,6 +227,16 @@ def inside(grid_file: str, window: Window | None = None) -> np.ndarray:
         return source.read(1, window=window) == 1
 
 
+def in_crs(
+    x: np.ndarray, y: np.ndarray, source: CRS, target: CRS | str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return points of one CRS in another, in their shape; untouched if it is the same or ""."""
+    if not target or CRS.from_user_input(target) == source:
+        return x, y
+    found = transform(source, target, np.ravel(x), np.ravel(y))
+    return tuple(np.array(axis).reshape(np.shape(x)) for axis in found)
+
+
 def inside_of(cells: Grid, grid_file: str) -> Callable[[Window], np.ndarray]:
     """Return a function of a window of `cells`: True where the centre lies in the study area.
 
@@ -240,9 +246,7 @@ def inside_of(cells: Grid, grid_file: str) -> Callable[[Window], np.ndarray]:
     if cells == own:
         return lambda window: inside(grid_file, window)
     x, y = (centre.ravel() for centre in cells.centres())
-    if cells.crs != own.crs:
-        x, y = (np.array(axis) for axis in transform(cells.crs, own.crs, x, y))
-    rows, cols = own.positions(x, y)
+    rows, cols = own.positions(*in_crs(x, y, cells.crs, own.crs))
     found = np.zeros(rows.shape, bool)
     for window in own.blocks():
         within = inside(grid_file, window).astype("float64")

@@ -191,7 +191,8 @@ def main(
     elif (left_out["source"] == "insitu").all():
         found = of_stations(left_out, station_error, *draws), 0.0, 0.0
     else:
-        found = estimated(left_out, stations.assign(product=np.nan), 0.0, station_error, *draws)
+        none = stations.assign(product=np.nan).iloc[:0]
+        found = estimated(left_out, none, 0.0, station_error, *draws)
     table, weighed, added = found
     shift = pd.read_csv(intervals).query("applied")["shift"].iloc[0]
     found = {

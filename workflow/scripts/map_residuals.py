@@ -27,8 +27,7 @@ def main(residuals, variogram, grid, residual, unit, crs):
         for window in cells.blocks():
             layer = np.zeros((window.height, window.width), "float32")
             if found["use"]:
-                centres = cells.centres_in(crs, window) if crs else cells.centres(window)
-                points = np.column_stack([v.ravel() for v in centres])
+                points = np.column_stack([v.ravel() for v in cells.centres_in(crs, window)])
                 layer = estimate(points, places, weights, curve).reshape(layer.shape)
             target.write(layer.astype("float32"), 1, window=window)
             log.info("%d of %d rows", window.row_off + window.height, cells.height)

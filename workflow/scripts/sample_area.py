@@ -12,11 +12,9 @@ import numpy as np
 import pandas as pd
 import rasterio
 import rasterio.transform
-from rasterio.crs import CRS
-from rasterio.warp import transform
 
 from _log import UserError, log, log_to, notice
-from _raster import Grid, inside
+from _raster import Grid, in_crs, inside
 from _samples import layers
 from _table import write_table
 
@@ -125,9 +123,7 @@ def main(rasters, grid, area, months, predictors, points, seed, crs) -> None:
     row, col = lattice(within, points)
     order = np.random.default_rng(seed).permutation(np.arange(len(row)) % len(months))
     drawn = np.array(months)[order]
-    x, y = rasterio.transform.xy(cells.transform, row, col)
-    if crs and CRS.from_user_input(crs) != cells.crs:
-        x, y = transform(cells.crs, crs, x, y)
+    x, y = in_crs(*rasterio.transform.xy(cells.transform, row, col), cells.crs, crs)
     table = pd.DataFrame({"x": x, "y": y, "month": drawn, **gathered(paths, drawn, row, col)})
     table = table[["x", "y", "month", *predictors]]
     gaps = table[predictors].isna().sum()

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rasterio.crs import CRS
-from rasterio.warp import transform
 
 from _log import UserError, log, log_to
-from _raster import Grid, bilinear, nearest, read
+from _raster import Grid, bilinear, in_crs, nearest, read
 from _table import write_table
 
 TAKEN = {
@@ -40,11 +39,6 @@ def by_month(rasters: list[str], months: list[str], product: str) -> tuple[dict[
     return paths, Grid.shared(*paths.values())
 
 
-def positions(x: np.ndarray, y: np.ndarray, crs: CRS, cells: Grid) -> tuple:
-    """Return fractional row and column in `cells` of points in `crs` (both shaped as x)."""
-    return cells.positions(*((x, y) if cells.crs == crs else transform(crs, cells.crs, x, y)))
-
-
 def values(samples: pd.DataFrame, rasters: dict[str, list[str]], crs: CRS) -> pd.DataFrame:
     """Return sample and one column a product, m3/m3, NaN where it has no value.
 
@@ -59,7 +53,7 @@ def values(samples: pd.DataFrame, rasters: dict[str, list[str]], crs: CRS) -> pd
         found = {name: np.full(len(samples), np.nan) for name in columns}
         if len(samples):
             paths, cells = by_month(rasters[product], list(samples["month"]), product)
-            row, col = positions(x, y, crs, cells)
+            row, col = cells.positions(*in_crs(x, y, crs, cells.crs))
             for month, path in paths.items():
                 layer, here = read(path), (samples["month"] == month).to_numpy()
                 for name, take in columns.items():
