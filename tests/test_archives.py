@@ -215,6 +215,20 @@ def test_ismn_as_the_only_source_of_soil_moisture(finished, fresh, tmp_path):
     assert "smci" not in " ".join(fresh.would_run(config=config))
 
 
+def test_files_that_a_user_puts_into_resources_raw_are_taken_from_there(finished, fresh):
+    """`raw` is where every source is unless the config says otherwise."""
+    shutil.copytree(finished.path("resources/raw"), fresh.path("resources/raw"))
+    for record in fresh.path("resources/raw").rglob("*.json"):
+        record.unlink()  # what the simulation says of its files, and a user's files do not have
+    before = state(fresh.path("resources/raw"))
+    config = of_archives(fresh)
+    made = ["results/interim/insitu.csv", "results/interim/rain.csv"]
+    made += [f"results/interim/{name}/2015-07.tif" for name in ("smci", "smc", "era5land", "lst")]
+    fresh.snakemake(*made, config=config)
+    assert same_months(fresh, finished) >= len(made)
+    assert state(fresh.path("resources/raw")) == before
+
+
 def test_years_of_two_collections_are_refused_before_anything_runs(finished, fresh, tmp_path):
     archive = delivered(finished, tmp_path / "mine")
     for granule in list(archive.rglob("MOD11A2.A2016*")):

@@ -147,6 +147,17 @@ def test_the_folder_of_links_is_refused(tmp_path, inside):
             listing(folder)
 
 
+def test_files_of_ones_own_in_resources_raw_are_found_there(tmp_path):
+    raw = tmp_path / "study/resources/raw"
+    for name in ("smci/SMCI_1km_2012_10cm/a.nc", "smci/SMCI_1km_2013_10cm/b.nc", "insitu/ismn.zip"):
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        (raw / name).write_bytes(b"x")
+    _folder._walked.cache_clear()
+    own = "resources/raw/smci/SMCI_1km_2012_10cm/a.nc"
+    assert pieces("resources/raw/smci", 2012, 10, own=True) == [own]
+    assert station_files("resources/raw/insitu", own=True) == ["resources/raw/insitu/ismn.zip"]
+
+
 def test_a_folder_that_may_not_be_read_is_named(mine, monkeypatch):
     folder, scandir = mine("good/x.nc", "locked/y.nc"), os.scandir
 

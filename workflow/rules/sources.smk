@@ -79,7 +79,7 @@ def smci_pieces(year):
     if ROADS["smci"] == "raw":
         raw = "resources/raw/smci"
         found = (
-            in_folder(_folder.pieces, raw, year, SMCI_DEPTH)
+            in_folder(_folder.pieces, raw, year, SMCI_DEPTH, True)
             if Path(raw).exists()
             else []
         )
@@ -106,7 +106,9 @@ def station_files():
     """Return the delivered files of stations, where a site and year is not a file of its own."""
     raw = "resources/raw/insitu"
     if ROADS["insitu"] == "raw":
-        found = in_folder(_folder.station_files, raw) if Path(raw).exists() else []
+        found = (
+            in_folder(_folder.station_files, raw, True) if Path(raw).exists() else []
+        )
     elif Path(config["sources"]["insitu"]).exists():
         found = sorted({final for final, _ in station_candidates()})
     else:

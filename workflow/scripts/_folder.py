@@ -42,33 +42,33 @@ READINGS = (".stm", ".csv", ".tsv", ".txt", ".dat", ".xlsx", ".xls", ".zip")
 ABOUT = re.compile(r"readme|licen[cs]e|static_variables|qualityflags|metadata")
 
 
-def listing(folder: str) -> list[str]:
+def listing(folder: str, own: bool = False) -> list[str]:
     """Return every file below a folder, sorted; paths begin with `folder` as it is given.
 
     Linked folders are followed once, real ones before links to them. Hidden files, those that
     systems make, and the workflow's own results are skipped; links to nothing are kept, so that
     they can be named. Read once in a process. Raises UserError if there is no such folder, it
-    cannot be read, or it is the workflow's own resources/raw.
+    cannot be read, or it is resources/raw, unless the user's `own` files lie there.
     """
-    return list(_walked(os.path.expanduser(folder), os.getcwd()))
+    return list(_walked(os.path.expanduser(folder), os.getcwd(), own))
 
 
 @cache
-def _walked(folder: str, cwd: str) -> tuple[str, ...]:
+def _walked(folder: str, cwd: str, own: bool) -> tuple[str, ...]:
     if not os.path.isdir(folder):
         found = "a file" if os.path.exists(folder) else f"none in {cwd}"
         raise UserError(
             f"{folder}: expected a folder of files you have, found {found}. "
             "Correct the path under `sources` in the config."
         )
-    own = os.path.join(cwd, RAW)
-    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(own)):
+    raw = os.path.join(cwd, RAW)
+    if not own and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(raw)):
         raise UserError(
             f"{folder}: expected a folder of files you have, found the one in which the workflow "
             "puts its links. For files that you put there yourself, say `raw` under `sources`."
         )
     skipped = {_identity(os.path.join(cwd, name)) for name in ("resources", "results")}
-    seen = (skipped - {_identity(folder)}) | {_identity(own)}
+    seen = (skipped - {_identity(folder)}) | {_identity(raw)}
     files, real, linked = [], [folder], []
     while real or linked:
         here = real.pop() if real else linked.pop(0)
@@ -207,7 +207,7 @@ def elevation_ending(folder: str) -> str:
     return ".tif" if len(tif) > len(hgt) else ".hgt"
 
 
-def pieces(folder: str, year: str | int, depth: int) -> list[str]:
+def pieces(folder: str, year: str | int, depth: int, own: bool = False) -> list[str]:
     """Return the .nc files of one year and depth (lower end, cm) of SMCI's 1 km edition, sorted.
 
     They lie in folders named SMCI_1km_{year}_{depth}cm, are named so themselves, or lie in
@@ -216,7 +216,7 @@ def pieces(folder: str, year: str | int, depth: int) -> list[str]:
     exact = re.compile(rf"smci_1km_{year}_{depth}cm(?![a-z0-9])")
     layer, root = f"smci_1km_{depth}cm", os.path.dirname(os.path.abspath(folder))
     chosen = []
-    for path in listing(folder):
+    for path in listing(folder, own):
         if path.lower().endswith(".nc"):
             parts = os.path.relpath(path, root).lower().split(os.sep)
             below = parts[parts.index(layer) + 1 :] if layer in parts else []
@@ -225,7 +225,7 @@ def pieces(folder: str, year: str | int, depth: int) -> list[str]:
     return chosen
 
 
-def station_files(path: str) -> list[str]:
+def station_files(path: str, own: bool = False) -> list[str]:
     """Return a zip (or any file) itself, or the files of a folder that may hold readings.
 
     What describes the readings is left out: readme files, ISMN's static variables and flags, and
@@ -235,7 +235,7 @@ def station_files(path: str) -> list[str]:
     if os.path.isfile(path):
         return [path]
     chosen = []
-    for file in listing(path):
+    for file in listing(path, own):
         *folders, name = os.path.relpath(file, path).lower().split(os.sep)
         about = ABOUT.search(name) or any("metadata" in part for part in folders)
         if name.endswith(READINGS) and not about:
