@@ -17,9 +17,9 @@ def test_years_are_set_apart():
 
 def test_trend_in_words():
     assert plot_interannual.trend(statistics(0.2)).endswith(
-        "+1.00 × 10⁻³ m³/m³ a year (95 % −1.00 to +3.00), p = 0.20: not distinguishable from none"
+        "+1.00 × 10⁻³ m³/m³ a year (95 % −1.00 to +3.00), p = 0.20: none shown"
     )
-    assert ": distinguishable from none" in plot_interannual.trend(statistics(0.01))
+    assert ": there is one" in plot_interannual.trend(statistics(0.01))
     assert "too few years" in plot_interannual.trend(statistics(0.2).iloc[:0])
     assert "too few" in plot_interannual.correlation(statistics(0.2), "monthly")
 

@@ -100,8 +100,8 @@ def test_network_is_a_square_around_its_sites_with_room():
     extent = (0, 100_000, 0, 80_000)
     near = [(20_000, 30_000), (30_000, 34_000), (25_000, 31_000)]
     around = plot_study_area.network(sites_at(near), extent)
-    # the longer side is 10 km: 0.66 of it to each side of the middle
-    assert around == pytest.approx((18_400, 31_600, 25_400, 38_600))
+    # the longer side is 10 km: 0.75 of it to each side of the middle
+    assert around == pytest.approx((17_500, 32_500, 24_500, 39_500))
     # gauges and sites off the map do not widen it
     far = sites_at(
         [(20_000, 30_000), (30_000, 34_000), (25_000, 31_000), (90_000, 70_000), (-9, 0)]

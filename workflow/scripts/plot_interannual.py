@@ -60,7 +60,7 @@ def trend(table: pd.DataFrame) -> str:
     words = f"Trend of the map: {1000 * row['value']:+.2f} × 10⁻³ m³/m³ a year"
     if np.isfinite(row["low"]):
         words += f" (95 % {1000 * row['low']:+.2f} to {1000 * row['high']:+.2f})"
-    said = "distinguishable from none" if row["p"] < 0.05 else "not distinguishable from none"
+    said = "there is one" if row["p"] < 0.05 else "none shown"
     return f"{words}, {probability(row['p'])}: {said}".replace("-", "−")
 
 

@@ -123,7 +123,7 @@ def network(table: pd.DataFrame, extent) -> tuple[float, float, float, float] | 
     if len(here) < 3:
         return None
     ends = [(values.min(), values.max()) for values in (here["x"], here["y"])]
-    half = max(0.66 * (high - low) for low, high in ends) or 0.05 * (right - left)
+    half = max(0.75 * (high - low) for low, high in ends) or 0.05 * (right - left)
     if 2 * half > ENLARGED * min(right - left, top - bottom):
         return None
     (x, y) = ((low + high) / 2 for low, high in ends)
