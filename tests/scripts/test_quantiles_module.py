@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import quantile_forest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
@@ -144,10 +145,9 @@ def test_the_bounds_follow_the_spread_of_the_target():
 
 
 def test_equal_to_quantile_forest_where_a_leaf_holds_one_sample():
-    package = pytest.importorskip("quantile_forest")
     x, y = world()
     options = dict(max_features=0.6, random_state=2)
-    theirs = package.RandomForestQuantileRegressor(40, **options).fit(x, y)
+    theirs = quantile_forest.RandomForestQuantileRegressor(40, **options).fit(x, y)
     model = RandomForestRegressor(40, **options).fit(x, y)
     rows = world(100, 1)[0]
     _, bounds = spread(model, leaf_values(model, x, y, 1, per_leaf=1), rows, LEVELS)
@@ -156,10 +156,9 @@ def test_equal_to_quantile_forest_where_a_leaf_holds_one_sample():
 
 def test_equal_to_quantile_forest_with_the_samples_that_it_drew():
     """Leaves of several samples: what differs between the two is which of them is drawn."""
-    package = pytest.importorskip("quantile_forest")
     x, y = world()
     options = dict(max_features=0.6, min_samples_leaf=7, random_state=2)
-    theirs = package.RandomForestQuantileRegressor(40, **options).fit(x, y)
+    theirs = quantile_forest.RandomForestQuantileRegressor(40, **options).fit(x, y)
     model = RandomForestRegressor(40, **options).fit(x, y)
     ours = leaf_values(model, x, y, 1, per_leaf=1)
     drawn = np.asarray(theirs.forest_.y_train_leaves)[:, :, 0, 0] - 1
