@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ import _granule
 import _hdfeos
 import _kriging
 import _quantiles
+import _raster
+import predict_maps
 import sample_smci
 from _raster import Grid, write
 
@@ -84,6 +87,64 @@ def forest(count: int) -> None:
     speed = len(rows) / np.median(times[:, 1]) / 1000
     line("forest, mean against mean with interval", times, difference(plain, mean))
     print(f"  bound: {100 * depth:.0f} steps of trees at most a row; {speed:.0f} thousand rows/s")
+
+
+def libraries(count: int) -> None:
+    """A month's map from raster to raster, beside sklearn-raster's where it is installed."""
+    try:
+        from sklearn_raster import FeatureArrayEstimator
+    except ImportError:
+        print("libraries: sklearn-raster is not installed (pip install sklearn-raster)")
+        return
+    import rioxarray
+    from rasterio.crs import CRS
+    from rasterio.transform import Affine
+
+    x, y = rows_of(10_000, 1)
+    options = dict(n_estimators=100, max_depth=None, max_features=0.333, min_samples_leaf=5)
+    model = _forest.forest(options, seed=1).fit(x, y)
+    names = [f"p{number}" for number in range(x.shape[1])]
+    cells = Grid(CRS.from_epsg(32647), Affine(250, 0, 0, 0, -250, 4e6), 400, 400)
+    layers, _ = rows_of(160_000, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        stack, trained, leaves = (f"{folder}/{name}" for name in ("x.tif", "forest", "leaves.npz"))
+        bands = dict(zip(names, layers.T.reshape(-1, *cells.shape), strict=True))
+        write(stack, cells, bands, dict.fromkeys(names, "1"))
+        _forest.save(trained, model, names)
+        _quantiles.save_leaves(leaves, _quantiles.leaf_values(model, x, y, seed=1))
+        own, theirs = f"{folder}/own.tif", f"{folder}/theirs.tif"
+
+        def ours(kept):
+            predict_maps.main(
+                forest=trained,
+                leaves=kept,
+                rasters=[stack],
+                grid=None,
+                maps=[own],
+                months=["2010-05"],
+                screen=False,
+                min_lst=0,
+                max_albedo=1,
+                level=0.9,
+                unit="m3 m-3",
+                note="",
+            )
+
+        # sklearn-raster takes the metadata of its own fit, so the same forest is fitted anew.
+        fitted = FeatureArrayEstimator(_forest.forest(options, seed=1)).fit(x, y)
+        source = rioxarray.open_rasterio(stack, chunks={"y": 256, "x": 256})
+
+        def plain():
+            with warnings.catch_warnings(action="ignore", category=UserWarning):
+                found = fitted.predict(source).astype("float32")
+            found.rio.to_raster(theirs, tiled=True, compress="deflate")
+
+        for what, kept in (("mean", None), ("mean with interval", leaves)):
+            times, *_ = turns(plain, lambda kept=kept: ours(kept), count)
+            same = difference(_raster.read(theirs), _raster.read(own))
+            line(f"a map, {what}, against sklearn-raster's mean", times, same)
+            speed = cells.width * cells.height / np.median(times[:, 1]) / 1000
+            print(f"  {speed:.0f} thousand cells/s, reading and writing included")
 
 
 def intervals(count: int) -> None:
@@ -288,8 +349,6 @@ def rasters(count: int) -> None:
     from rasterio.crs import CRS
     from rasterio.transform import Affine
 
-    import _raster
-
     rng = np.random.default_rng(6)
     cells = Grid(CRS.from_epsg(32647), Affine(250, 0, 0, 0, -250, 4e6), 3000, 3000)
     rough = np.kron(rng.random((300, 300)), np.ones((10, 10)))
@@ -324,7 +383,17 @@ def demo(count: int) -> None:
 
 STEPS = {
     work.__name__: work
-    for work in (forest, intervals, applicability, composites, kriging, extraction, rasters, demo)
+    for work in (
+        forest,
+        libraries,
+        intervals,
+        applicability,
+        composites,
+        kriging,
+        extraction,
+        rasters,
+        demo,
+    )
 }
 
 if __name__ == "__main__":
