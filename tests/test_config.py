@@ -67,7 +67,6 @@ def test_shipped_config_is_valid(path):
 def test_defaults_are_filled_in_at_every_depth():
     config = _config.checked(SMALL, SCHEMA)
     assert config["model"]["search"]["min_samples_leaf"] == [1, 5]
-    assert config["report"]["year"] == 2016, "the last one"
     assert config["archive"] == "files" and config["table"] is None
     assert SMALL.keys() == {"years", "months", "area"}, "the given config is left alone"
 
@@ -87,7 +86,6 @@ def test_defaults_are_filled_in_at_every_depth():
         ({"split": {"test": [2020]}}, "split.test: expected some of the 12 months"),
         ({"split": {"test": [2010, 2016]}}, "split.test: expected some of the 12 months"),
         ({"split": {"test": ["20"]}}, "found all of them in ['20']"),
-        ({"report": {"year": 2018}}, "report.year: expected one of years [2010, 2016], found 2018"),
         (
             {"archive": "files", "rain": {"gauges": "config/simulated_gauges.csv"}},
             "rain.gauges: expected a file of your own for a study of real archives, found config",
@@ -160,6 +158,31 @@ def test_empty_lines_and_the_mark_of_a_spreadsheet_in_a_station_table_do_no_harm
     file = "resources/raw/insitu/2009/A.csv"
     said = snakemake(tmp_path, "--dry-run", file, config=tmp_path / "mine.yaml").stdout
     assert "simulate_stations" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("year_begins: 8", "year_begins: expected a year from month 8 on that has all of months"),
+        ("report: {year: 2018}", "report.year: expected one of 2015, 2017, found 2018."),
+    ],
+)
+def test_a_year_that_is_not_whole_is_refused(tmp_path, more, message):
+    config = f"years: [2015, 2017]\nmonths: [2, 8, 9]\nsplit: {{test: [2017]}}\n{more}\n"
+    (tmp_path / "mine.yaml").write_text(config)
+    ended = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml", check=False)
+    assert ended.returncode != 0 and "Traceback" not in ended.stdout
+    assert message in ended.stdout
+
+
+def test_annual_means_are_of_winters_that_lie_wholly_in_the_study(tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        "years: [2015, 2016]\nmonths: [11, 12, 1]\nyear_begins: 11\nsplit: {test: [2016]}\n"
+    )
+    rules = parsed_rules(str(config))
+    assert list(rules["average_maps"].output.annual) == ["results/maps/annual/2016.tif"]
+    assert rules["plot_months"].params.months == ["2015-11", "2015-12", "2016-01"]
 
 
 def test_a_polygon_that_is_not_there_is_named(tmp_path):

@@ -20,7 +20,7 @@ from shapely.geometry import MultiPolygon, Point, box
 from shapely.geometry.polygon import orient
 
 import _world
-from _raster import Grid, write
+from _raster import Grid, read, write
 from conftest import ROOT, Study, build
 
 pytestmark = pytest.mark.regions
@@ -154,7 +154,15 @@ def test_the_year_turns_without_a_gap(place):
         pytest.skip("no month on either side of New Year")
     log = study.path("logs/composite_modis/lst/2016.log").read_text()
     assert "2015-12-27" in log or "2016-01-01" in log
-    assert (study.path("results/maps/monthly/2016-01.tif")).exists()
+    winter = [f"results/maps/monthly/{m}.tif" for m in ("2015-11", "2015-12", "2016-01", "2016-02")]
+    layers = [read(study.path(path)) for path in winter]
+    annual = sorted(path.name for path in study.path("results/maps/annual").glob("*.tif"))
+    assert annual == ["2016.tif"], "the winter of 2015 began before the study, that of 2017 after"
+    mean = read(study.path("results/maps/annual/2016.tif"))
+    full = np.isfinite(layers).all(axis=0)
+    assert full.any()
+    np.testing.assert_allclose(mean[full], np.mean(layers, axis=0)[full], rtol=1e-6)
+    assert study.path("results/report/fig09_interannual.png").exists()
 
 
 def test_a_layer_of_the_user_reaches_forest_and_provenance(place):

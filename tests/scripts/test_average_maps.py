@@ -32,11 +32,24 @@ def study(folder, seed=1):
     return maps.astype("float64"), paths
 
 
-def run(folder, paths, years=YEARS, season=SEASON):
+def run(folder, paths, years=YEARS, season=SEASON, begins=1):
     annual = [f"{folder}/annual/{year}.tif" for year in years]
     climatology = [f"{folder}/climatology/{month}.tif" for month in season]
-    average_maps.main(paths, annual, climatology, unit="m3/m3", note="simulated")
+    average_maps.main(
+        paths, annual, climatology, unit="m3/m3", note="simulated", year_begins=begins
+    )
     return annual, climatology
+
+
+def test_a_hydrological_year_is_that_in_which_it_ends(tmp_path):
+    maps, paths = study(tmp_path)
+    annual, _ = run(tmp_path, paths, years=("2016", "2017"), begins=9)
+    # Months are July, August, September; September counts for the year after it.
+    for number, path in enumerate(annual):
+        given = np.stack([maps[number, 2], *maps[number + 1, :2]])
+        known = np.isfinite(given).sum(axis=0)
+        expected = np.where(2 * known >= 3, np.nansum(given, 0) / np.maximum(known, 1), NAN)
+        np.testing.assert_allclose(layer_of(path), expected, rtol=1e-6)
 
 
 def layer_of(path):

@@ -69,6 +69,7 @@ def study(folder, given=None, cells=MAP):
         lonlat_file=f"{folder}/lonlat.tif",
         description=f"{folder}/description.csv",
         year=YEAR,
+        year_begins=1,
     )
 
 
@@ -378,9 +379,12 @@ def test_same_inputs_give_the_same_bytes(tmp_path):
 def test_the_report_year_must_be_there(tmp_path, name):
     given = study(tmp_path)
     given[name] = [path.replace(YEAR, "1999") for path in given[name]]
-    expected = {"maps": "map: expected rasters 2018-MM.tif", "annual": "annual: expected 2018.tif"}
+    expected = {
+        "maps": "map: expected rasters YYYY-MM.tif of the report year 2018",
+        "annual": "annual: expected 2018.tif",
+    }
     label = {"smci": "SMCI", "era5land": "ERA5-Land", "ndvi": "NDVI"}.get(name)
-    with pytest.raises(UserError, match=expected.get(name, f"{label}: expected rasters 2018-MM")):
+    with pytest.raises(UserError, match=expected.get(name, f"{label}: expected rasters YYYY-MM")):
         describe_maps.main(**given)
 
 

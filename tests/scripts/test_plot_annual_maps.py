@@ -36,7 +36,9 @@ def inputs(tmp_path):
                 paths.append(str(tmp_path / "products" / name / f"{year}-{month}.tif"))
                 write(paths[-1], SMCI, {name: np.full(SMCI.shape, filled, "float32")}, {name: "1"})
     files = {end: str(tmp_path / f"figure.{end}") for end in ("png", "pdf", "csv")}
-    more = dict(lonlat_file=str(tmp_path / "lonlat.tif"), years=["2010", "2011"], note="")
+    more = dict(
+        lonlat_file=str(tmp_path / "lonlat.tif"), years=["2010", "2011"], note="", year_begins=1
+    )
     return dict(annual=annual, smci=smci, era5land=era5land, grid=arguments["grid"]) | more | files
 
 
@@ -47,6 +49,16 @@ def test_main_averages_the_months_of_each_product_by_year(inputs):
     assert table.loc[(2011, "SMCI"), "mean"] == pytest.approx(0.3)
     assert table.loc[(2010, "Map"), "mean"] == pytest.approx(0.3)
     assert table.loc[(2010, "ERA5-Land"), "n"] == 0
+
+
+def test_the_months_of_a_hydrological_year_are_those_of_its_products(inputs):
+    inputs |= dict(annual=inputs["annual"][1:], years=["2011"], year_begins=7)
+    plot_annual_maps.main(**inputs)
+    table = pd.read_csv(inputs["csv"]).set_index("product")
+    assert table.loc["SMCI", "mean"] == pytest.approx(0.3), "July 2010 and June 2011"
+    inputs["smci"] = [path for path in inputs["smci"] if "2010-07" in path]
+    plot_annual_maps.main(**inputs)
+    assert pd.read_csv(inputs["csv"]).set_index("product").loc["SMCI", "mean"] == pytest.approx(0.4)
 
 
 def test_a_year_without_its_months_is_named(inputs):

@@ -70,7 +70,7 @@ def test_summary_equals_pandas():
 def test_products_are_compared_on_the_cells_of_the_study_area(tmp_path):
     given = archive(tmp_path)
     era = [f"{tmp_path}/era5land/{month}.tif" for month in MONTHS]
-    plot_products.main(**given, era5land=era, year="2018")
+    plot_products.main(**given, era5land=era)
     table = pd.read_csv(given["csv"]).set_index(["period", "product"])
     mean = "Mean of Jul to Aug 2018"
     assert set(table["n"]) == {20 * 32}
@@ -87,7 +87,7 @@ def test_product_without_values_is_named(tmp_path):
     given = archive(tmp_path, era5land=np.nan)
     era = [f"{tmp_path}/era5land/{month}.tif" for month in MONTHS]
     with pytest.raises(UserError, match=r"found none of ERA5-Land \(Mean of.*cover area\.box"):
-        plot_products.main(**given, era5land=era, year="2018")
+        plot_products.main(**given, era5land=era)
 
 
 def test_titles_units_and_one_colour_scale():

@@ -54,6 +54,8 @@ def study(folder, given=None, months=MONTHS):
         permutations=199,
         seed=1,
         unit="m3/m3",
+        years=sorted({month[:4] for month in months}),
+        year_begins=1,
     )
 
 
@@ -142,9 +144,31 @@ def test_a_season_needs_half_of_its_months():
             "share": [1.0, 0.0, 0.5, 0.0, 0.0, 0.9],
         }
     )
-    found = season_means(months)
+    found = season_means(months, ["2009", "2010"])
     assert found["value"].tolist() == pytest.approx([3, NAN], nan_ok=True)
     assert found["share"].tolist() == pytest.approx([0.5, 0.3])
+
+
+def test_winters_are_means_of_their_own_and_time_runs_through_them(tmp_path):
+    """Soil moisture that rises by 0.012 a year; the half winters at both ends have no mean."""
+    months = [f"{year}-{month}" for year in range(2009, 2016) for month in ("01", "11", "12")]
+    time = np.array([int(m[:4]) + (int(m[5:]) - 0.5) / 12 for m in months])
+    rising = 0.012 * (time - 2009)
+    rain = np.random.default_rng(3).gamma(4, 20, len(months))
+    given = dict.fromkeys(NAMES, rising.reshape(7, 3)) | {"rain": rain.reshape(7, 3)}
+    years = [str(year) for year in range(2010, 2016)]
+    files = study(tmp_path, given, months) | dict(years=years, year_begins=11)
+    series, statistics = run(**files)
+    assert [p for p in series.loc["rain"].index if len(p) == 4] == years
+    assert series.loc[("rain", "2010"), "value"] == pytest.approx(rain[[1, 2, 3]].mean())
+    for scale, n, off in (("annual", 6, 1e-5), ("deseasonalised", 21, 0.15)):
+        row = statistics.loc[("sen_slope", "soil_moisture", scale)]
+        assert row["value"] == pytest.approx(0.012, rel=off) and row["n"] == n
+    before = statistics.loc[("correlation", "soil_moisture~rain of the month before", "monthly")]
+    # December is after November, January after December of the year before; November after none.
+    pairs = [(n, n - 1) for n, month in enumerate(months) if month[5:] != "11" and n]
+    expected = np.corrcoef(*np.array([(rising[a], rain[b]) for a, b in pairs]).T)[0, 1]
+    assert before["n"] == len(pairs) == 13 and before["value"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_season_alone_is_no_association():

@@ -23,6 +23,7 @@ import _config
 import _folder
 import _lock
 import _predictors
+import _season
 import _sources
 from _log import UserError
 
@@ -74,8 +75,26 @@ TEST = [str(prefix) for prefix in config["split"]["test"]]
 TEST_MONTHS = [month for month in MONTHS if month.startswith(tuple(TEST))]
 TRAIN_MONTHS = [month for month in MONTHS if not month.startswith(tuple(TEST))]
 TRAIN_YEARS = sorted({month[:4] for month in TRAIN_MONTHS})
-YEAR = str(config["report"]["year"])
-MONTHS_SHOWN = [f"{YEAR}-{month}" for month in SEASON]
+YEAR_BEGINS = config["year_begins"]
+# The years of annual means: those that lie wholly in the study.
+ANNUAL = [] if TABLE else _season.seasons(MONTHS, config["months"], YEAR_BEGINS)
+if not TABLE and not ANNUAL:
+    raise WorkflowError(
+        f"year_begins: expected a year from month {YEAR_BEGINS} on that has all of months "
+        f"{config['months']} in years {config['years']}, found none. Add a year, or begin in 1."
+    )
+YEAR = str(config["report"]["year"] or max(ANNUAL or YEARS))
+if YEAR not in (ANNUAL or YEARS):
+    raise WorkflowError(
+        f"report.year: expected one of {', '.join(ANNUAL or YEARS)}, found {YEAR}."
+    )
+MONTHS_SHOWN = (
+    []
+    if TABLE
+    else sorted(
+        month for month in MONTHS if _season.season_of(month, YEAR_BEGINS) == YEAR
+    )
+)
 PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)
 TERRAIN = [n for n in ("slope", "aspect", "northness", "eastness") if n in PREDICTORS]

@@ -6,7 +6,7 @@ STYLED = expand(
     month=MONTHS,
 )
 if not TABLE:
-    STYLED += expand("results/maps/annual/{year}.tif", year=YEARS)
+    STYLED += expand("results/maps/annual/{year}.tif", year=ANNUAL)
     STYLED += expand("results/maps/climatology/{calendar}.tif", calendar=SEASON)
 if RESIDUALS:
 
@@ -164,7 +164,7 @@ if not TABLE:
         input:
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
         output:
-            annual=expand("results/maps/annual/{year}.tif", year=YEARS),
+            annual=expand("results/maps/annual/{year}.tif", year=ANNUAL),
             climatology=expand(
                 "results/maps/climatology/{calendar}.tif", calendar=SEASON
             ),
@@ -178,7 +178,8 @@ if not TABLE:
         params:
             unit=config["unit"],
             note="simulated" if SIMULATED else "",
-            lib=lib("_raster"),
+            year_begins=YEAR_BEGINS,
+            lib=lib("_raster", "_season"),
         script:
             "../scripts/average_maps.py"
 
@@ -229,7 +230,9 @@ if not TABLE:
             permutations=config["trends"]["permutations"],
             seed=config["model"]["seed"],
             unit=config["unit"],
-            lib=lib("_area", "_metrics", "_raster", "_table", "_trend"),
+            years=ANNUAL,
+            year_begins=YEAR_BEGINS,
+            lib=lib("_area", "_metrics", "_raster", "_season", "_table", "_trend"),
         script:
             "../scripts/summarise_series.py"
 
@@ -261,12 +264,8 @@ if not TABLE:
             maps=expand("results/maps/monthly/{month}.tif", month=MONTHS),
             annual=rules.average_maps.output.annual,
             smci=smci_of(MONTHS_SHOWN),
-            era5land=expand(
-                "results/interim/era5land/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
-            ndvi=expand(
-                "results/interim/ndvi/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS_SHOWN),
+            ndvi=expand("results/interim/ndvi/{month}.tif", month=MONTHS_SHOWN),
             static=rules.stack_static.output.static,
             position=rules.derive_position.output.position if POSITION else [],
             grid=rules.define_grid.output.grid,
@@ -282,7 +281,8 @@ if not TABLE:
             runtime=growing(10, 2),
         params:
             year=YEAR,
-            lib=lib("_area", "_raster", "_table"),
+            year_begins=YEAR_BEGINS,
+            lib=lib("_area", "_raster", "_season", "_table"),
         script:
             "../scripts/describe_maps.py"
 

@@ -209,13 +209,9 @@ else:
 
     rule plot_products:
         input:
-            maps=expand(
-                "results/maps/monthly/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS_SHOWN),
             smci=smci_of(MONTHS_SHOWN),
-            era5land=expand(
-                "results/interim/era5land/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            era5land=expand("results/interim/era5land/{month}.tif", month=MONTHS_SHOWN),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
         output:
@@ -227,7 +223,6 @@ else:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            year=YEAR,
             note=NOTE,
             lib=lib("_figures", "_raster", "_table", "_view"),
         script:
@@ -235,9 +230,7 @@ else:
 
     rule plot_months:
         input:
-            maps=expand(
-                "results/maps/monthly/{year}-{month}.tif", year=YEAR, month=SEASON
-            ),
+            maps=expand("results/maps/monthly/{month}.tif", month=MONTHS_SHOWN),
             smci=smci_of(MONTHS_SHOWN),
             grid=rules.define_grid.output.grid,
             lonlat=rules.define_grid.output.lonlat,
@@ -250,7 +243,7 @@ else:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            months=[f"{YEAR}-{month}" for month in SEASON],
+            months=MONTHS_SHOWN,
             note=NOTE,
             lib=lib("_figures", "_raster", "_table", "_view"),
         script:
@@ -315,7 +308,8 @@ else:
         params:
             test=TEST,
             note=NOTE,
-            lib=lib("_figures", "_table"),
+            year_begins=YEAR_BEGINS,
+            lib=lib("_figures", "_season", "_table"),
         script:
             "../scripts/plot_interannual.py"
 
@@ -335,9 +329,10 @@ else:
         conda:
             "../../envs/soilmoisture.yaml"
         params:
-            years=YEARS,
+            years=ANNUAL,
             note=NOTE,
-            lib=lib("_figures", "_raster", "_table", "_view"),
+            year_begins=YEAR_BEGINS,
+            lib=lib("_figures", "_raster", "_season", "_table", "_view"),
         script:
             "../scripts/plot_annual_maps.py"
 

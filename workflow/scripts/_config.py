@@ -40,7 +40,6 @@ def checked(config: dict, schema: Path) -> dict:
         raise ConfigError(
             "The config contradicts itself.\n" + "\n".join(f"  {c}" for c in contradictions)
         )
-    config["report"]["year"] = config["report"]["year"] or max(config["years"])
     return config
 
 
@@ -69,8 +68,6 @@ def _contradictions(config: dict) -> Iterator[str]:
     if not (west < east and south < north):
         yield f"area.box: expected west < east and south < north, found {config['area']['box']}"
     years = config["years"]
-    if config["report"]["year"] not in (None, *years):
-        yield f"report.year: expected one of years {years}, found {config['report']['year']}"
     if config["archive"] == "files" and not config["table"]:
         # config/config.yaml lies under every study: what a user does not name is simulated.
         named = {

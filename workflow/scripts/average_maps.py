@@ -1,5 +1,7 @@
 """Means of the monthly maps: of each year's season (S27) and of each calendar month (S28).
 
+A year begins in the month that `year_begins` names (October for hydrological years).
+
 A cell has a mean where at least half of the months have a value, because a mean of the wet months
 alone is none of the season. All maps are read once, strip by strip.
 """
@@ -13,6 +15,7 @@ import rasterio
 
 from _log import UserError, log, log_to
 from _raster import Grid, cloud_optimized
+from _season import season_of
 
 
 class Mean:
@@ -54,9 +57,9 @@ def members(maps: list[str], named: list[str], take) -> dict[str, list[str]]:
     return found
 
 
-def main(maps, annual, climatology, unit, note):
+def main(maps, annual, climatology, unit, note, year_begins):
     cells = Grid.shared(*maps)
-    groups = members(maps, annual, lambda month: month[:4])
+    groups = members(maps, annual, lambda month: season_of(month, year_begins))
     groups |= members(maps, climatology, lambda month: month[5:7])
     tags = dict(note=note) if note else {}
     given, lost = dict.fromkeys(groups, 0), dict.fromkeys(groups, 0)
@@ -105,4 +108,5 @@ if __name__ == "__main__":
         climatology=snakemake.output.climatology,
         unit=snakemake.params.unit,
         note=snakemake.params.note,
+        year_begins=snakemake.params.year_begins,
     )

@@ -22,6 +22,7 @@ from scipy.ndimage import uniform_filter
 from _area import weights
 from _log import UserError, log, log_to
 from _raster import Grid, bilinear, inside, inside_of, lonlat, nearest, read
+from _season import season_of
 from _table import write_table
 
 COLUMNS = ("quantity", "part", "product", "value", "n")
@@ -291,12 +292,15 @@ def smoothness(average: str, smci: list[str], grid: str, lonlat_file: str) -> li
     return [row for name, sums in found.items() for row in sums.rows(name)]
 
 
-def of_year(paths: list[str], year: str, name: str) -> list[str]:
-    """Return the rasters named YYYY-MM.tif of a year; refuse if there is none."""
-    found = [path for path in paths if Path(path).stem.startswith(f"{year}-")]
+def of_year(paths: list[str], year: str, name: str, begins: int = 1) -> list[str]:
+    """Return the rasters named YYYY-MM.tif of a year; refuse if there is none.
+
+    Years begin in the month `begins`.
+    """
+    found = [path for path in paths if season_of(Path(path).stem, begins) == year]
     if not found:
         raise UserError(
-            f"{name}: expected rasters {year}-MM.tif of the report year, found none among "
+            f"{name}: expected rasters YYYY-MM.tif of the report year {year}, found none among "
             f"{len(paths)}. See report.year of the config."
         )
     return found
@@ -320,14 +324,22 @@ def bands(path: str) -> list[str]:
 
 
 def main(
-    maps, annual, smci, era5land, ndvi, static, position, grid, lonlat_file, description, year
+    maps,
+    annual,
+    smci,
+    era5land,
+    ndvi,
+    static,
+    position,
+    grid,
+    lonlat_file,
+    description,
+    year,
+    year_begins,
 ):
-    groups = {
-        MAP: of_year(maps, year, MAP),
-        **({"SMCI": of_year(smci, year, "SMCI")} if smci else {}),
-        "ERA5-Land": of_year(era5land, year, "ERA5-Land"),
-    }
-    ndvi = of_year(ndvi, year, "NDVI")
+    sources = {MAP: maps, **({"SMCI": smci} if smci else {}), "ERA5-Land": era5land}
+    groups = {name: of_year(paths, year, name, year_begins) for name, paths in sources.items()}
+    ndvi = of_year(ndvi, year, "NDVI", year_begins)
     here = [path for path in annual if Path(path).stem == year]
     if not here:
         raise UserError(
@@ -372,4 +384,5 @@ if __name__ == "__main__":
         lonlat_file=snakemake.input.lonlat,
         description=snakemake.output.description,
         year=snakemake.params.year,
+        year_begins=snakemake.params.year_begins,
     )

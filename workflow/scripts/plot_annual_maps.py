@@ -3,6 +3,8 @@
 A product is averaged on its own cells, then shown through the grid, so its cells stay visible.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
@@ -20,6 +22,7 @@ from _figures import (
 )
 from _log import UserError, log, log_to
 from _raster import Grid, nearest, read
+from _season import season_of
 from _table import write_table
 from _view import View, season_mean
 
@@ -82,11 +85,11 @@ def figure_of(layers: dict, area: np.ndarray, extent, north: float = 0.0):
     return figure
 
 
-def main(annual, smci, era5land, grid, lonlat_file, png, pdf, csv, years, note):
+def main(annual, smci, era5land, grid, lonlat_file, png, pdf, csv, years, note, year_begins):
     cells, view = Grid.of(grid), View.of(grid, lonlat_file, PIXELS)
 
     def own(paths, year):
-        chosen = [path for path in paths if f"/{year}-" in path]
+        chosen = [path for path in paths if season_of(Path(path).stem, year_begins) == year]
         if not chosen:
             raise UserError(
                 f"{png}: expected months of {year} of every product, found none among "
@@ -125,4 +128,5 @@ if __name__ == "__main__":
         csv=snakemake.output.csv,
         years=snakemake.params.years,
         note=snakemake.params.note,
+        year_begins=snakemake.params.year_begins,
     )

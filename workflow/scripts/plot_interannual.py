@@ -5,6 +5,7 @@ import pandas as pd
 
 from _figures import BLUE, GREEN, INK, MISSING, ORANGE, canvas, save
 from _log import UserError, log, log_to
+from _season import season_of
 from _table import write_table
 
 LINES = {
@@ -18,13 +19,13 @@ PAIR = "soil_moisture~rain"
 GAP = 1.5  # months of space between two seasons
 
 
-def positions(months: list[str]) -> dict[str, float]:
+def positions(months: list[str], begins: int = 1) -> dict[str, float]:
     """Return {month: place on the axis}: months side by side, a gap between years."""
     at, places, year = 0.0, {}, None
     for month in sorted(months):
-        if year is not None and month[:4] != year:
+        if year is not None and season_of(month, begins) != year:
             at += GAP
-        places[month], year = at, month[:4]
+        places[month], year = at, season_of(month, begins)
         at += 1
     return places
 
@@ -99,9 +100,17 @@ def draw(axes, table: pd.DataFrame, places: dict[str, float], label: str):
     return other
 
 
-def shade(axes, places: dict[str, float], test: list[str]) -> None:
+def tested(periods, test: list[str], begins: int = 1) -> set[str]:
+    """Return the periods, months or years, of which the forest was trained on no month."""
+    months = [period for period in periods if len(period) == 7]
+    held_out = {month for month in months if month.startswith(tuple(test))}
+    seen = {season_of(month, begins) for month in months if month not in held_out}
+    return held_out | {season_of(month, begins) for month in held_out} - seen
+
+
+def shade(axes, places: dict[str, float], held_out: set[str]) -> None:
     """Shade the periods that the forest was not trained on."""
-    at = [place for period, place in places.items() if period.startswith(tuple(test))]
+    at = [place for period, place in places.items() if period in held_out]
     for number, place in enumerate(at):
         axes.axvspan(
             place - 0.5,
@@ -114,18 +123,18 @@ def shade(axes, places: dict[str, float], test: list[str]) -> None:
         )
 
 
-def figure_of(series: pd.DataFrame, statistics: pd.DataFrame, test: list[str]):
+def figure_of(series: pd.DataFrame, statistics: pd.DataFrame, held_out: set[str], begins: int = 1):
     """Return the figure of series.csv and series_statistics.csv: months above, years below."""
     monthly = series[series["period"].str.len() == 7]
     annual = series[series["period"].str.len() == 4]
     figure = canvas(height=5.6)
     upper, lower = figure.subplots(2, 1, height_ratios=[1.1, 1])
-    places = positions(monthly["period"].unique().tolist())
+    places = positions(monthly["period"].unique().tolist(), begins)
     years = {year: float(n) for n, year in enumerate(sorted(annual["period"].unique()))}
     below = [draw(upper, monthly, places, "months"), draw(lower, annual, years, "years")]
-    shade(below[0], places, test)
-    shade(below[1], years, [prefix[:4] for prefix in test])
-    middles = pd.Series(places).groupby(lambda month: month[:4]).mean()
+    shade(below[0], places, held_out)
+    shade(below[1], years, held_out)
+    middles = pd.Series(places).groupby(lambda month: season_of(month, begins)).mean()
     upper.set_xticks(middles, middles.index)
     lower.set_xticks(list(years.values()), list(years))
     upper.set_title(
@@ -148,7 +157,7 @@ def figure_of(series: pd.DataFrame, statistics: pd.DataFrame, test: list[str]):
     return figure
 
 
-def main(series, statistics, png, pdf, csv, test, note):
+def main(series, statistics, png, pdf, csv, test, note, year_begins):
     table = pd.read_csv(series, dtype={"period": str})
     if not (table["quantity"] == "soil_moisture").any():
         raise UserError(
@@ -156,9 +165,10 @@ def main(series, statistics, png, pdf, csv, test, note):
             f"{', '.join(sorted(set(table['quantity']))) or 'no row'}. Run summarise_series again."
         )
     found = pd.read_csv(statistics, dtype={"scale": str})
-    save(figure_of(table, found, test), png, pdf, note)
+    held_out = tested(table["period"].unique(), test, year_begins)
+    save(figure_of(table, found, held_out, year_begins), png, pdf, note)
     shown = table[table["quantity"].isin([*LINES, "rain"])]
-    shown = shown.assign(test=shown["period"].str.startswith(tuple(test)).astype(int))
+    shown = shown.assign(test=shown["period"].isin(held_out).astype(int))
     write_table(
         pd.concat([shown, found.rename(columns={"of": "quantity", "quantity": "statistic"})]), csv
     )
@@ -175,4 +185,5 @@ if __name__ == "__main__":
         csv=snakemake.output.csv,
         test=snakemake.params.test,
         note=snakemake.params.note,
+        year_begins=snakemake.params.year_begins,
     )

@@ -74,7 +74,7 @@ def figure_of(periods: dict, area: np.ndarray, extent, cell: float, north=0.0):
     return figure
 
 
-def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
+def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, note):
     cells, view = Grid.of(grid), View.of(grid, lonlat_file, PIXELS)
 
     def shown(path):
@@ -85,15 +85,18 @@ def main(maps, smci, era5land, grid, lonlat_file, png, pdf, csv, year, note):
         return np.where(view.area, layer, np.nan)
 
     months = [Path(path).stem for path in maps]
-    chosen = months.index(f"{year}-08") if f"{year}-08" in months else len(months) // 2
-    first, last = (month_abbr[int(months[n][5:7])] for n in (0, -1))
+    augusts = [number for number, month in enumerate(months) if month.endswith("-08")]
+    chosen = augusts[0] if augusts else len(months) // 2
+    first, last = (f"{month_abbr[int(months[n][5:7])]} {months[n][:4]}" for n in (0, -1))
+    if months[0][:4] == months[-1][:4]:
+        first = first[:-5]
     files = {"map": maps, "SMCI": smci, "ERA5-Land": era5land}
     files = {product: paths for product, paths in files.items() if paths}
     periods = {
-        f"Mean of {first} to {last} {year}": {
+        f"Mean of {first} to {last}": {
             product: season_mean(shown(path) for path in paths) for product, paths in files.items()
         },
-        f"{month_name[int(months[chosen][5:7])]} {year}": {
+        f"{month_name[int(months[chosen][5:7])]} {months[chosen][:4]}": {
             product: shown(paths[chosen]) for product, paths in files.items()
         },
     }
@@ -127,6 +130,5 @@ if __name__ == "__main__":
         png=snakemake.output.png,
         pdf=snakemake.output.pdf,
         csv=snakemake.output.csv,
-        year=snakemake.params.year,
         note=snakemake.params.note,
     )

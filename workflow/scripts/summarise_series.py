@@ -18,6 +18,7 @@ from _area import weights
 from _log import UserError, log, log_to
 from _metrics import r
 from _raster import Grid, inside_of, read
+from _season import season_of
 from _table import write_table
 from _trend import mann_kendall, theil_sen
 
@@ -51,16 +52,22 @@ def monthly(paths: list[str], grid: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["period", "value", "share"])
 
 
-def by_year(months: pd.DataFrame) -> pd.DataFrame:
-    """Return monthly values shaped (years, calendar months), NaN where there is none."""
-    keys = months.assign(year=months["period"].str[:4], month=months["period"].str[5:7])
-    return keys.pivot(index="year", columns="month", values="value").sort_index()
+def by_year(months: pd.DataFrame, begins: int = 1) -> pd.DataFrame:
+    """Return monthly values shaped (years, calendar months), NaN where there is none.
+
+    Years begin in the month `begins` and are named as `_calendar.season_of` names them.
+    """
+    year = [season_of(period, begins) for period in months["period"]]
+    keys = months.assign(year=year, month=months["period"].str[5:7])
+    table = keys.pivot(index="year", columns="month", values="value").sort_index()
+    return table[sorted(table, key=lambda month: (int(month) - begins) % 12)]
 
 
-def season_means(months: pd.DataFrame) -> pd.DataFrame:
-    """Return period (YYYY), value and share: the mean of the months, if half of them have one."""
-    table = by_year(months)
-    shares = by_year(months.assign(value=months["share"]))
+def season_means(months: pd.DataFrame, years: list[str], begins: int = 1) -> pd.DataFrame:
+    """Return period (YYYY), value and share of `years`: the mean of the months, if half of them
+    have one."""
+    table = by_year(months, begins).reindex(years)
+    shares = by_year(months.assign(value=months["share"]), begins).reindex(years)
     enough = 2 * table.notna().sum(axis=1) >= table.shape[1]
     value = table.mean(axis=1).where(enough)
     share = shares.sum(axis=1) / table.shape[1]
@@ -122,15 +129,19 @@ def trend(values: np.ndarray, time: np.ndarray) -> tuple:
     return slope, low, high, float(p), int(found["n"])
 
 
-def of_one(name: str, table: pd.DataFrame) -> list[tuple]:
-    """Return rows of COLUMNS of one quantity; `table` is from `by_year`."""
+def of_one(name: str, table: pd.DataFrame, whole: np.ndarray, begins: int = 1) -> list[tuple]:
+    """Return rows of COLUMNS of one quantity; `table` is from `by_year`.
+
+    `whole`: True for the rows of years that lie wholly in the study, which have an annual mean.
+    """
     values = table.to_numpy()
     years, calendar = table.index.astype(int).to_numpy(), table.columns.astype(int).to_numpy()
-    enough = 2 * np.isfinite(values).sum(axis=1) >= values.shape[1]
+    enough = whole & (2 * np.isfinite(values).sum(axis=1) >= values.shape[1])
     annual = np.where(enough, _mean(values, 1), np.nan)
     usual = _mean(values, 0)
     anomaly = without_season(values)
-    time = (years[:, None] + (calendar - 0.5) / 12).ravel()
+    early = (begins > 1) & (begins <= calendar)  # in the calendar year before
+    time = (years[:, None] - early + (calendar - 0.5) / 12).ravel()
     rows = [
         ("sen_slope", name, "annual", *trend(annual, years)),
         ("sen_slope", name, "deseasonalised", *trend(anomaly.ravel(), time)),
@@ -154,14 +165,18 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
     return np.where(given > 0, np.nansum(values, axis=axis) / np.maximum(given, 1), np.nan)
 
 
-def month_before(table: pd.DataFrame) -> pd.DataFrame:
-    """Return each month's value of the month before it, NaN where that is not in the season."""
-    earlier = [f"{int(month) - 1:02d}" for month in table.columns]
+def month_before(table: pd.DataFrame, begins: int = 1) -> pd.DataFrame:
+    """Return each month's value of the month before it, NaN where that is not in the year."""
+    numbers = [int(month) for month in table.columns]
+    earlier = ["" if n == begins else f"{(n - 2) % 12 + 1:02d}" for n in numbers]
     return table.reindex(columns=earlier).set_axis(table.columns, axis=1)
 
 
-def of_pair(name: str, a: pd.DataFrame, b: pd.DataFrame, scales, permutations, seed) -> list:
-    """Return rows of COLUMNS: R of two tables from `by_year` at some of three scales."""
+def of_pair(name, a: pd.DataFrame, b: pd.DataFrame, whole, scales, permutations, seed) -> list:
+    """Return rows of COLUMNS: R of two tables from `by_year` at some of three scales.
+
+    `whole` as for `of_one`.
+    """
     b = b.reindex(index=a.index, columns=a.columns)
     first, second = a.to_numpy(), b.to_numpy()
     # The annual means are of the months that both have.
@@ -169,7 +184,9 @@ def of_pair(name: str, a: pd.DataFrame, b: pd.DataFrame, scales, permutations, s
     views = {
         "monthly": lambda v: v,
         "annual": lambda v: np.where(
-            2 * np.isfinite(v + gaps).sum(axis=1) >= v.shape[1], _mean(v + gaps, 1), np.nan
+            whole & (2 * np.isfinite(v + gaps).sum(axis=1) >= v.shape[1]),
+            _mean(v + gaps, 1),
+            np.nan,
         )[:, None],
         "deseasonalised": lambda v: without_season(v + gaps),
     }
@@ -182,7 +199,21 @@ def of_pair(name: str, a: pd.DataFrame, b: pd.DataFrame, scales, permutations, s
     ]
 
 
-def main(maps, smci, smc, era5land, rain, grid, series, statistics, permutations, seed, unit):
+def main(
+    maps,
+    smci,
+    smc,
+    era5land,
+    rain,
+    grid,
+    series,
+    statistics,
+    permutations,
+    seed,
+    unit,
+    years,
+    year_begins,
+):
     sources = {
         MAP: (maps, unit),
         "SMCI": (smci, "m3/m3"),
@@ -195,8 +226,8 @@ def main(maps, smci, smc, era5land, rain, grid, series, statistics, permutations
         if not paths:
             continue
         months = monthly(paths, grid)
-        tables[name] = by_year(months)
-        for part in (months, season_means(months)):
+        tables[name] = by_year(months, year_begins)
+        for part in (months, season_means(months, years, year_begins)):
             long.append(part.assign(quantity=name, unit=of_value))
         few = months.loc[months["share"] < 0.5, "period"]
         log.info(
@@ -212,16 +243,16 @@ def main(maps, smci, smc, era5land, rain, grid, series, statistics, permutations
         )
     write_table(table, series)
 
-    rows = []
+    rows, whole = [], tables[MAP].index.isin(years)
     for name in ("rain", *(name for name in tables if name not in (MAP, "rain"))):
         scales = ("monthly", "annual", "deseasonalised")
         pair = tables[MAP], tables[name]
-        rows += of_pair(f"{MAP}~{name}", *pair, scales, permutations, seed)
-    before = tables[MAP], month_before(tables["rain"])
+        rows += of_pair(f"{MAP}~{name}", *pair, whole, scales, permutations, seed)
+    before = tables[MAP], month_before(tables["rain"], year_begins)
     scales = ("monthly", "deseasonalised")
-    rows += of_pair(f"{MAP}~rain of the month before", *before, scales, permutations, seed)
+    rows += of_pair(f"{MAP}~rain of the month before", *before, whole, scales, permutations, seed)
     for name, values in tables.items():
-        rows += of_one(name, values)
+        rows += of_one(name, values.reindex(tables[MAP].index), whole, year_begins)
     write_table(pd.DataFrame(rows, columns=list(COLUMNS)), statistics)
     for row in rows:
         if row[0] in ("correlation", "sen_slope"):
@@ -242,4 +273,6 @@ if __name__ == "__main__":
         permutations=snakemake.params.permutations,
         seed=snakemake.params.seed,
         unit=snakemake.params.unit,
+        years=snakemake.params.years,
+        year_begins=snakemake.params.year_begins,
     )
