@@ -1,6 +1,6 @@
 """Run the simulated study over several seeds, once as the paper did and once as recommended.
 
-    make study            five seeds, each a study twice; the table is printed
+    make study            five seeds, about half an hour each on two cores; the table is printed
     python benchmarks/study.py --seeds 7 8 9 --set maps.extremes=quantile
 
 Every number is read from what the runs wrote: what each validation claims, and what is true. All
