@@ -23,7 +23,7 @@ demo: $(STAMP)
 	@cat results/report/headline.txt
 
 test: $(CHECKS)
-	$(RUN) pytest -n 2 --dist loadfile
+	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Minutes each, so not part of `make test`.
 test-faults: $(STAMP)

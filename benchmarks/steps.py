@@ -30,6 +30,7 @@ import _hdfeos
 import _kriging
 import _quantiles
 import _raster
+import _stored
 import predict_maps
 import sample_smci
 from _raster import Grid, write
@@ -110,7 +111,7 @@ def libraries(count: int) -> None:
         stack, trained, leaves = (f"{folder}/{name}" for name in ("x.tif", "forest", "leaves.npz"))
         bands = dict(zip(names, layers.T.reshape(-1, *cells.shape), strict=True))
         write(stack, cells, bands, dict.fromkeys(names, "1"))
-        _forest.save(trained, model, names)
+        _stored.save(trained, model, names)
         _quantiles.save_leaves(leaves, _quantiles.leaf_values(model, x, y, seed=1))
         own, theirs = f"{folder}/own.tif", f"{folder}/theirs.tif"
 

@@ -19,6 +19,15 @@ TINY = "config/tiny.yaml"
 SHARED = Path(os.environ.get("SOIL_MOISTURE_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
+# Whole runs first, so that the last file is a short one and both processes end together.
+LONG = ("test_workflow", "test_table_study", "test_archives", "test_reuse", "test_page")
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+
+
 def real(path: str) -> Path:
     """Return a real file to test against, or skip and say which one is not here."""
     if not (SHARED / path).exists():

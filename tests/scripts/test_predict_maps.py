@@ -8,10 +8,10 @@ from rasterio.transform import Affine
 from sklearn.ensemble import RandomForestRegressor
 
 import predict_maps
-from _forest import save
 from _log import UserError
 from _quantiles import leaf_values, load_leaves, save_leaves, spread
 from _raster import BLOCK, Grid, created, write
+from _stored import save
 
 ALBERS = CRS.from_string("+proj=aea +lat_1=28 +lat_2=36 +lon_0=101 +datum=WGS84 +units=m")
 SIZE = (BLOCK + 40, 30)  # more rows than a block holds

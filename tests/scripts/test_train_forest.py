@@ -7,9 +7,10 @@ import skops.io
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
-from _forest import load, predict, save
+from _forest import predict
 from _log import UserError
 from _quantiles import leaf_values, load_leaves, spread
+from _stored import load, save
 from train_forest import main
 
 

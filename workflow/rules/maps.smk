@@ -62,7 +62,7 @@ for year in sorted({month[:4] for month in MONTHS}):
             level=config["model"]["level"],
             unit=config["unit"],
             note="simulated" if SIMULATED else "",
-            lib=lib("_forest", "_layers", "_quantiles", "_raster"),
+            lib=lib("_forest", "_layers", "_quantiles", "_raster", "_stored"),
         script:
             "../scripts/predict_maps.py"
 
@@ -153,7 +153,7 @@ for year in sorted({month[:4] for month in MONTHS}):
                 level=config["model"]["level"],
                 unit=config["unit"],
                 note="simulated",
-                lib=lib("_forest", "_layers", "_quantiles", "_raster"),
+                lib=lib("_forest", "_layers", "_quantiles", "_raster", "_stored"),
             script:
                 "../scripts/predict_maps.py"
 

@@ -60,7 +60,7 @@ rule train_forest:
         predictors=learned,
         weights=of_study("model", "weights"),
         seed=of_study("model", "seed"),
-        lib=lib("_forest", "_quantiles"),
+        lib=lib("_forest", "_quantiles", "_stored"),
     script:
         "../scripts/train_forest.py"
 

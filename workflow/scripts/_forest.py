@@ -1,18 +1,13 @@
-"""The random forest: how it is made from the search, and how it lies on disk."""
+"""The random forest: how it is made from the search, and what it predicts."""
 
 from __future__ import annotations
 
-from zipfile import BadZipFile
-
 import numpy as np
 import pandas as pd
-import skops.io
 from sklearn.ensemble import RandomForestRegressor
 
 from _log import UserError
 
-# The one class of a forest that skops does not know by itself.
-TRUSTED = ("sklearn.tree._tree.Tree",)
 OPTIONS = ("n_estimators", "max_depth", "max_features", "min_samples_leaf")
 
 
@@ -67,26 +62,3 @@ def best(search: str) -> dict:
         max_features=float(row["max_features"]),
         min_samples_leaf=int(row["min_samples_leaf"]),
     )
-
-
-def save(path, model: RandomForestRegressor, predictors: list[str]) -> None:
-    """Write the forest and the names of its predictors; loading them runs no code."""
-    skops.io.dump({"forest": model, "predictors": list(predictors)}, path)
-
-
-def load(path: str) -> tuple[RandomForestRegressor, list[str]]:
-    """Return the forest and its predictors' names; refuse a file with anything else in it."""
-    try:
-        foreign = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
-        if foreign:
-            raise UserError(
-                f"{path}: expected a scikit-learn forest, found {', '.join(foreign)}. "
-                "Delete the file and run again; do not load forests from elsewhere."
-            )
-        stored = skops.io.load(path, trusted=list(TRUSTED))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UserError(
-            f"{path}: expected a forest written by this workflow, found an unreadable file "
-            f"({error}). Delete it and run again."
-        ) from error
-    return stored["forest"], stored["predictors"]

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 import numpy as np
 import rasterio
 
-from _forest import load, predict
+from _forest import predict
 from _layers import check_aligned, located, of_month, read_window
 from _log import UserError, log, log_to
 from _quantiles import Leaves, load_leaves, spread
 from _raster import Grid, created, inside
+from _stored import load
 
 SCREENED = ("LST", "albedo")
 

@@ -6,9 +6,10 @@ Beside it lie the training targets in its leaves, from which come the bounds of 
 import numpy as np
 import pandas as pd
 
-from _forest import best, forest, learnable, save, source_weights
+from _forest import best, forest, learnable, source_weights
 from _log import log, log_to
 from _quantiles import leaf_values, save_leaves
+from _stored import save
 from _whole import whole
 
 
