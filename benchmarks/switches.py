@@ -122,7 +122,8 @@ def main() -> None:
         rows = []
         for seed in asked.seeds:
             source = asked.folder / f"{seed}"
-            target = asked.folder / "switches" / f"{seed}" / name.replace(" ", "_")
+            # Beside its source: inputs of the repository have paths that count the folders between.
+            target = asked.folder / f"{seed}_{name.replace(' ', '_').replace(',', '')}"
             branch(source, target)
             if "climatology" in name:
                 climatology(target)
