@@ -136,6 +136,7 @@ def libraries(count: int) -> None:
         source = rioxarray.open_rasterio(stack, chunks={"y": 256, "x": 256})
 
         def plain():
+            # It names the columns by band, and the forest was fitted without names.
             with warnings.catch_warnings(action="ignore", category=UserWarning):
                 found = fitted.predict(source).astype("float32")
             found.rio.to_raster(theirs, tiled=True, compress="deflate")

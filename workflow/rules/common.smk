@@ -88,12 +88,10 @@ if YEAR not in (ANNUAL or YEARS):
     raise WorkflowError(
         f"report.year: expected one of {', '.join(ANNUAL or YEARS)}, found {YEAR}."
     )
-MONTHS_SHOWN = (
-    []
-    if TABLE
-    else sorted(
-        month for month in MONTHS if _season.season_of(month, YEAR_BEGINS) == YEAR
-    )
+MONTHS_SHOWN = sorted(
+    month
+    for month in MONTHS
+    if not TABLE and _season.season_of(month, YEAR_BEGINS) == YEAR
 )
 PREDICTORS = TABLE["predictors"] if TABLE else config["predictors"]
 POSITION = sorted(filter(_predictors.radius, PREDICTORS), key=_predictors.radius)

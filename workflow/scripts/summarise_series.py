@@ -55,7 +55,7 @@ def monthly(paths: list[str], grid: str) -> pd.DataFrame:
 def by_year(months: pd.DataFrame, begins: int = 1) -> pd.DataFrame:
     """Return monthly values shaped (years, calendar months), NaN where there is none.
 
-    Years begin in the month `begins` and are named as `_calendar.season_of` names them.
+    Years begin in the month `begins` and are named as `_season.season_of` names them.
     """
     year = [season_of(period, begins) for period in months["period"]]
     keys = months.assign(year=year, month=months["period"].str[5:7])
