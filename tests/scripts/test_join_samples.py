@@ -108,6 +108,32 @@ def test_losses_are_counted_by_source_and_reason(tmp_path, caplog):
     assert "9605 SMCI cells would give the paper's 9606" in caplog.text
 
 
+@pytest.mark.parametrize("source", ["insitu", "smci"])
+def test_a_source_of_which_nothing_is_left_is_not_left_out_silently(tmp_path, source):
+    """A study that says it learns from stations must not learn from the product alone."""
+    stations, cells = rows("insitu", ["A", "B"]), rows("smci", ["C", "D", "E"])
+    months = [("A", "2010-06", 0.3, 1), ("B", "2010-06", 0.3, 1)]
+    if source == "insitu":
+        months = [("A", "2010-06", np.nan, 0)]
+    else:
+        cells["ET"] = np.nan
+    lost = {"insitu": "2 rows is left. Lost: 2 no target", "smci": "3 rows is left. Lost: 3 no ET"}
+    with pytest.raises(UserError, match=f"{source}.*: expected samples of {source}") as error:
+        run(tmp_path, stations, cells, insitu(*months))
+    assert lost[source] in str(error.value) and f"{source}: none" in str(error.value)
+
+
+def test_stations_without_a_sample_are_named(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="soil-moisture"):
+        run(
+            tmp_path,
+            rows("insitu", ["A", "B"]),
+            rows("smci", ["C"]),
+            insitu(("B", "2010-06", 0.3, 1)),
+        )
+    assert "Stations without a sample, 1 of 2: A. logs/average_insitu" in caplog.text
+
+
 def test_without_smci_cells_the_stations_are_the_samples(tmp_path):
     empty = rows("smci", ["a"]).iloc[:0]
     table = run(tmp_path, rows("insitu", ["A"]), empty, insitu(("A", "2010-06", 0.3, 1)))

@@ -7,7 +7,7 @@ Rows of both sources pass the same screen (S17), and rows of one 30-arc-second c
 import numpy as np
 import pandas as pd
 
-from _log import UserError, log, log_to
+from _log import UserError, log, log_to, notice
 from _table import write_table
 
 PER_DEGREE = 120  # 30 arc seconds: the cells of SMCI
@@ -92,7 +92,23 @@ def main(stations, smci, insitu, samples, predictors, min_lst, max_albedo):
             f"{samples}: expected samples, none of {len(rows)} rows is left. Lost: "
             f"{counted(loss)}. Look at the greatest number first."
         )
-    kept = numbered(rows[loss == ""], predictors)
+    stay = rows[loss == ""]
+    for source, path in (("insitu", insitu), ("smci", smci)):
+        here = rows["source"] == source
+        if here.any() and (loss[here] != "").all():
+            raise UserError(
+                f"{path}: expected samples of {source}, none of {here.sum()} rows is left. Lost: "
+                f"{counted(loss[here])}. See what the log of average_{source} says of its files, "
+                f"or learn without them: {source}: none under `sources`."
+            )
+    silent = sorted(set(rows.loc[rows["source"] == "insitu", "site"]) - set(stay["site"]))
+    if silent:
+        notice(
+            "Stations without a sample, %d of %d: %s. logs/average_insitu says what was dropped.",
+            *(len(silent), rows.loc[rows["source"] == "insitu", "site"].nunique()),
+            ", ".join(silent),
+        )
+    kept = numbered(stay, predictors)
     write_table(kept, samples)
     places = kept["site"].nunique(), kept["group"].nunique()
     log.info("%d samples of %d sites in %d groups", len(kept), *places)
