@@ -79,6 +79,11 @@ def deliver(tile: str, wanted: list[tuple[str, date, Path]], world, months) -> N
         simulate_granules.deliver(camera, product, day, path)
 
 
+def written(asked: argparse.Namespace, archive: str) -> str:
+    """Return the config of the study with an archive of this kind, as YAML."""
+    return yaml.safe_dump(study(asked.years, asked.box, archive), sort_keys=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, required=True)
@@ -89,10 +94,8 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     for name, table in (("gauges", "gauges.csv"), ("sites", "simulated_sites.csv")):
         shutil.copy(ROOT / "config" / table, asked.folder / f"{name}.csv")
-    plan = asked.folder / "archive.yaml"
-    for path, archive in ((plan, "simulated"), (asked.folder / "study.yaml", "files")):
-        text = yaml.safe_dump(study(asked.years, asked.box, archive), sort_keys=False)
-        path.write_text(text)
+    plan, ready = (asked.folder / f"{name}.yaml" for name in ("archive", "study"))
+    plan.write_text(written(asked, "simulated"))
     schema = ROOT / "workflow" / "schemas" / "config.schema.yaml"
     base = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     update_config(base, yaml.safe_load(plan.read_text()))
@@ -127,10 +130,12 @@ def main() -> None:
     command += ["-d", str(asked.folder), "--configfile", str(plan)]
     command += ["--until", "simulate_land", "simulate_stations", "simulate_fields"]
     subprocess.run(command, check=True)
+    # Last: its presence says that the archive is whole.
+    ready.write_text(written(asked, "files"))
     files = [p for p in (asked.folder / "resources").rglob("*") if p.is_file()]
     size = sum(p.stat().st_size for p in files) / 1e9
     took = time.monotonic() - began
-    print(f"{len(files)} files, {size:.1f} GB, {took:.0f} s: {asked.folder}/study.yaml")
+    print(f"{len(files)} files, {size:.1f} GB, {took:.0f} s: {ready}")
 
 
 def whole_tile(tile: str, area) -> tuple[int, int, int, int]:

@@ -53,6 +53,8 @@ rule train_forest:
         leaves="results/model/leaves{variant}.npz",
     log:
         "logs/train_forest{variant}.log",
+    # Seconds, of all cores: every map waits for it, a long job of one core would not let it start.
+    priority: 1
     conda:
         "../../envs/soilmoisture.yaml"
     threads: 8

@@ -161,7 +161,8 @@ class World:
         along = east_of * np.cos(angle) + north_of * np.sin(angle)
         across = north_of * np.cos(angle) - east_of * np.sin(angle)
         distance = np.hypot(along / 11_000, across / 5_500)
-        return (1 / (1 + np.exp((distance - 1.15) * 9))).astype("float32")
+        with np.errstate(over="ignore"):  # far outside it is infinite, and its inverse zero
+            return (1 / (1 + np.exp((distance - 1.15) * 9))).astype("float32")
 
     @cached_property
     def elevation(self) -> np.ndarray:
