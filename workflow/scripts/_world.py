@@ -314,7 +314,8 @@ class World:
         )
         cold = {4: 350, 5: 0, 10: 0, 11: 350}.get(self.season(month), -1200)
         height = land["elevation"] - self.lowered
-        snow = 1 / (1 + np.exp((4850 - cold - height) / 40 - draw.normal()))
+        with np.errstate(over="ignore"):  # far below the snow line
+            snow = 1 / (1 + np.exp((4850 - cold - height) / 40 - draw.normal()))
         return {
             "moisture": moisture,
             "rain": rain,
