@@ -63,7 +63,7 @@ def started(study: Study, *arguments) -> subprocess.Popen:
 
 
 def jobs(study: Study, script: str) -> list[int]:
-    """Return the processes that run a script for this study."""
+    """Return the Python processes that run a script for this study, not who submits it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -71,7 +71,8 @@ def jobs(study: Study, script: str) -> list[int]:
             here = os.readlink(entry / "cwd")
         except OSError:
             continue
-        if here == str(study.run.resolve()) and words[-2:-1] and script in words[-2]:
+        python = Path(words[0]).name.startswith("python") and words[1].endswith(f"{script}.py")
+        if python and here == str(study.run.resolve()):
             found.append(int(entry.name))
     return found
 
