@@ -71,8 +71,9 @@ def jobs(study: Study, script: str) -> list[int]:
             here = os.readlink(entry / "cwd")
         except OSError:
             continue
-        python = Path(words[0]).name.startswith("python") and words[1].endswith(f"{script}.py")
-        if python and here == str(study.run.resolve()):
+        python = Path(words[0]).name.startswith("python")
+        runs = python and any(word.endswith(f"{script}.py") for word in words[1:2])
+        if runs and here == str(study.run.resolve()):
             found.append(int(entry.name))
     return found
 

@@ -85,6 +85,15 @@ def test_the_schemas_refuse_what_is_wrong(given, judge, field, wrong):
         item.validate(validator=judge)
 
 
+def test_the_schemas_refuse_a_wrong_band(given, judge):
+    pystac = pytest.importorskip("pystac", reason="requirements-check.txt is not installed")
+    build_catalogue.main(**given)
+    item = pystac.Item.from_file(given["entries"][0])
+    item.assets["lower"].extra_fields["bands"][0]["raster:sampling"] = "middle"
+    with pytest.raises(pystac.STACValidationError, match="middle"):
+        item.validate(validator=judge)
+
+
 def test_projection_and_bands_are_as_their_extensions_ask(given):
     build_catalogue.main(**given)
     item = json.loads(Path(given["entries"][0]).read_text())
