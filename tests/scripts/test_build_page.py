@@ -385,6 +385,15 @@ def test_claims_in_words_go_as_far_as_the_study_knows():
     assert only.endswith("(the usual) 0.023; places left out 0.037.")
 
 
+def test_claims_of_smci_cells_are_called_so():
+    """They differ from those of all samples, which stand at the top of the page."""
+    both = metrics()
+    cells = both[both["subset"] == "all"].assign(subset="smci", value=lambda t: t["value"] - 0.0021)
+    said = build_page.claims_words(pd.concat([both, cells]), claims("claimed"), "m³/m³")
+    assert said.startswith("What validation claims at SMCI cells (RMSE, m³/m³): ")
+    assert said.endswith("(the usual) 0.021; places left out 0.035.")
+
+
 def test_applicability_tells_the_error_only_where_it_is_known():
     real = _sections.applicability_words(applicability(), None, "m³/m³")
     assert real.startswith("95 % of the cells are inside the area of applicability")

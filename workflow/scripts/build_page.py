@@ -97,14 +97,15 @@ def accuracy_words(metrics: pd.DataFrame, baseline: pd.DataFrame | None, unit: s
 
 def claims_words(metrics: pd.DataFrame, claims: pd.DataFrame, unit: str) -> str:
     """Return in words what validation claims and what is so, as far as it is known."""
+    subset = of_target(metrics)
     found = {
-        words: score_of(metrics, protocol, "RMSE", of_target(metrics))
-        for protocol, words in ASKED.items()
+        words: score_of(metrics, protocol, "RMSE", subset) for protocol, words in ASKED.items()
     }
     own = claims[claims["model"] == "this study"].drop_duplicates("group")
     value = own.set_index("group")["value"]
     errors = [f"{words} {number(row.value)}" for words, row in found.items() if row is not None]
-    told = [f"What validation claims (RMSE, {unit}): {'; '.join(errors)}."]
+    where = " at SMCI cells" if subset == "smci" else ""
+    told = [f"What validation claims{where} (RMSE, {unit}): {'; '.join(errors)}."]
     if "target" in value:
         told.append(f"In every SMCI cell the forest is off by {number(value['target'])}.")
     if "truth" in value:
