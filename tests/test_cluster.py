@@ -3,7 +3,9 @@
 make test-cluster     needs root and Debian's slurm-wlm and munge
 """
 
+import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -101,6 +103,31 @@ def test_a_node_that_dies(slurm, study, finished):
     same(study, finished)
 
 
+def ended_as(study: Study) -> set[str]:
+    """Return the states in which Slurm says that jobs of this study ended."""
+    asked = ["squeue", "--states=all", "--noheader", "--format=%T %Z"]
+    listed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    words = (line.split(maxsplit=1) for line in listed.splitlines())
+    return {state for state, folder in words if folder == str(study.run.resolve())}
+
+
+def is_gone(process: int) -> bool:
+    """Wait until a process has ended; return whether it has."""
+    deadline = time.monotonic() + 300
+    while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
+        time.sleep(1)
+    return not Path(f"/proc/{process}").exists()
+
+
+def resident(process: int) -> float:
+    """Return the memory of a process in MB, infinity when it has ended."""
+    try:
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    except OSError:
+        found = None
+    return int(found[1]) / 1024 if found else float("inf")
+
+
 def test_a_job_that_hangs_until_its_time_limit(slurm, study, finished):
     """The limit is a minute; the second attempt has two, and is not held up."""
     made = maps(study)
@@ -108,22 +135,27 @@ def test_a_job_that_hangs_until_its_time_limit(slurm, study, finished):
     run = submitted(study, "slurm", *made, "--set-resources", *limits)
     held = running(study, "predict_maps")
     os.kill(held, signal.SIGSTOP)
-    deadline = time.monotonic() + 300
-    while Path(f"/proc/{held}").exists() and time.monotonic() < deadline:
-        time.sleep(1)
-    assert not Path(f"/proc/{held}").exists(), "Slurm ends it"
+    assert is_gone(held), "Slurm ends it"
     finish(study, run)
-    assert "TIMEOUT" in said(study)
+    assert "TIMEOUT" in ended_as(study)
+    assert "Trying to restart" in said(study)
     same(study, finished)
 
 
 def test_a_job_that_needs_more_memory_gets_it(slurm, study, finished):
-    """Too little for map_applicability: Slurm kills it, Snakemake asks for more."""
+    """Slurm looks every two seconds, so the job is held while it has more than its limit."""
     made = maps(study)
-    limits = [f"map_applicability_{year}:mem_mb=450*attempt**2" for year in (2015, 2016)]
+    limits = [f"map_applicability_{year}:mem_mb=200*attempt**3" for year in (2015, 2016)]
     run = submitted(study, "slurm", *made, "--set-resources", *limits)
+    held = running(study, "map_applicability")
+    while resident(held) < 205:
+        time.sleep(0.005)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(held, signal.SIGSTOP)
+    assert is_gone(held), "Slurm ends it"
     finish(study, run)
-    assert "OUT_OF_MEMORY" in said(study) or "Trying to restart" in said(study)
+    assert "OUT_OF_MEMORY" in ended_as(study)
+    assert "Trying to restart" in said(study)
     same(study, finished)
 
 
