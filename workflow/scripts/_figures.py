@@ -11,6 +11,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from _whole import whole
@@ -161,6 +162,28 @@ def furnish(axes: Axes, extent, metres: float = 1.0, north: float = 0.0) -> None
         annotation_clip=False,
     )
     axes.set(xlim=(left, right), ylim=(bottom - FOOT * height, top))
+
+
+def furnish_last(panels: np.ndarray, extent, north: float) -> None:
+    """Furnish the first map of the last row; its neighbours stay on one line with it."""
+    furnish(panels[-1, 0], extent, north=north)
+    for axes in panels[-1]:
+        axes.set_ylim(panels[-1, 0].get_ylim())
+
+
+def bar_below(figure: Figure, image, panels, label: str, shrink: float = 0.6) -> None:
+    """Draw one colour bar below all panels; its ends say that the colours are cut."""
+    bar = figure.colorbar(
+        image,
+        ax=panels,
+        label=label,
+        extend="both",
+        location="bottom",
+        shrink=shrink,
+        aspect=40,
+        ticks=MaxNLocator(6, steps=[1, 2, 5, 10]),
+    )
+    bar.outline.set_linewidth(0.5)
 
 
 def save(figure: Figure, png: str, pdf: str, note: str = "") -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from _figures import (
     FOOT,
     WETNESS,
     WIDTH,
+    bar_below,
     canvas,
     draw_map,
-    furnish,
+    furnish_last,
     limits,
     north_of,
     save,
@@ -68,20 +68,8 @@ def figure_of(layers: dict, area: np.ndarray, extent, north: float = 0.0):
                 axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center")
     for axes in panels[-len(products) :, len(layers) - (lines - 1) * columns :].flat:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, north=north)
-    for axes in panels[-1]:
-        axes.set_ylim(panels[-1, 0].get_ylim())
-    bar = figure.colorbar(
-        image,
-        ax=panels,
-        label="Soil moisture, mean of the season (m³/m³)",
-        extend="both",
-        location="bottom",
-        shrink=0.6,
-        aspect=40,
-        ticks=MaxNLocator(6, steps=[1, 2, 5, 10]),
-    )
-    bar.outline.set_linewidth(0.5)
+    furnish_last(panels, extent, north)
+    bar_below(figure, image, panels, "Soil moisture, mean of the season (m³/m³)")
     return figure
 
 

@@ -4,15 +4,15 @@ from calendar import month_name
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from _figures import (
     FOOT,
     WETNESS,
     WIDTH,
+    bar_below,
     canvas,
     draw_map,
-    furnish,
+    furnish_last,
     limits,
     north_of,
     save,
@@ -64,21 +64,8 @@ def figure_of(months: dict, area: np.ndarray, extent, north=0.0):
                 axes.set_ylabel(TITLES[name])
     for axes in panels[-len(products) :, len(months) - (lines - 1) * across :].flat:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, north=north)
-    for axes in panels[-1]:
-        axes.set_ylim(panels[-1, 0].get_ylim())
-    label = "Soil moisture (m³/m³)"
-    bar = figure.colorbar(
-        image,
-        ax=panels,
-        label=label,
-        extend="both",
-        location="bottom",
-        shrink=0.5,
-        aspect=40,
-        ticks=MaxNLocator(6, steps=[1, 2, 5, 10]),
-    )
-    bar.outline.set_linewidth(0.5)
+    furnish_last(panels, extent, north)
+    bar_below(figure, image, panels, "Soil moisture (m³/m³)", shrink=0.5)
     return figure
 
 

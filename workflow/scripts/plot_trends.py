@@ -22,7 +22,7 @@ from _figures import (
     WIDTH,
     canvas,
     draw_map,
-    furnish,
+    furnish_last,
     north_of,
     save,
 )
@@ -139,9 +139,7 @@ def figure_of(slopes, significant, table, area, extent, north=0.0):
         axes.set_title(f"{month_name[int(month)]}\n{words}", loc="left")
     for axes in panels.flat[len(months) :]:
         axes.set_axis_off()
-    furnish(panels[-1, 0], extent, north=north)
-    for axes in panels[-1]:
-        axes.set_ylim(panels[-1, 0].get_ylim())
+    furnish_last(panels, extent, north)
     label = "Least-squares slope (0.001 m³/m³ per year)"
     bar = upper.colorbar(
         image,
