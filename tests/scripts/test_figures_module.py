@@ -103,6 +103,22 @@ def draw():
     return figure
 
 
+def test_panels_of_the_last_row_stay_on_one_line_and_share_one_bar_below():
+    figure = _figures.canvas(height=4)
+    panels = figure.subplots(2, 3, squeeze=False, height_ratios=[1, 1 + _figures.FOOT])
+    extent = (0, 20_000, 0, 20_000)
+    for axes in panels.flat:
+        image = _figures.draw_map(axes, np.array([[0.2, 0.4]]), extent)
+    _figures.furnish_last(panels, extent, north=0)
+    _figures.bar_below(figure, image, panels, "m³/m³")
+    assert {axes.get_ylim() for axes in panels[-1]} == {panels[-1, 0].get_ylim()}
+    assert panels[-1, 0].get_ylim() != panels[0, 0].get_ylim(), "room for the scale bar"
+    figure.draw_without_rendering()
+    (bar,) = set(figure.axes) - set(panels.flat)
+    assert bar.get_xlabel() == "m³/m³"
+    assert bar.get_position().y1 < min(axes.get_position().y0 for axes in panels.flat)
+
+
 def test_same_figure_gives_the_same_bytes_and_no_date(tmp_path):
     for run in "ab":
         _figures.save(draw(), tmp_path / f"{run}.png", tmp_path / f"{run}.pdf", "simulated data")
