@@ -52,13 +52,24 @@ def maps(study: Study) -> list[str]:
     return made
 
 
+def as_from_a_terminal() -> None:
+    """Heed Ctrl-C and a hang-up, which `nohup` and a shell's `&` make every child ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(study: Study, *arguments) -> subprocess.Popen:
     """Start the workflow in a session of its own, as a terminal does."""
     command = [sys.executable, "-m", "snakemake", "-s", "../repository/Snakefile", "--cores", "2"]
     command += ["--nocolor", *arguments, "--configfile", str(study.repository / TINY)]
     said = open(study.folder / "said.txt", "w")  # noqa: SIM115 - as long as the process lives
     return subprocess.Popen(
-        command, cwd=study.run, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=study.run,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=as_from_a_terminal,
     )
 
 
