@@ -34,7 +34,7 @@ test-regions: $(STAMP)
 
 test-cluster: $(STAMP)
 	$(PIP) -r requirements-cluster.txt
-	$(RUN) pytest -m cluster tests/test_cluster.py
+	$(RUN) pytest -m cluster tests/test_cluster.py --durations=8
 
 lint: $(STAMP)
 	$(RUN) ruff check .

@@ -101,7 +101,7 @@ def row(folder: Path) -> dict:
         "dry tenth": true(folder, "map", "bias, driest tenth"),
         "wet tenth": true(folder, "map", "bias, wettest tenth"),
         "forest RMSE": true(folder, "forest alone"),
-        "forest-target": against_target(folder),
+        "from target": against_target(folder),
         "stated": stated(folder)["value"],
         "coverage": trust(folder, "coverage of the interval"),
         "rain, mm": rain_error(folder),
