@@ -26,6 +26,7 @@ pytestmark = [
     ),
 ]
 PATIENCE = 1800  # seconds
+STARTED: list[subprocess.Popen] = []
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +64,26 @@ def submitted(study: Study, profile: str, *arguments) -> subprocess.Popen:
         command += ["--slurm-init-seconds-before-status-checks", "5"]
     command += ["--configfile", str(repository / TINY)]
     words = open(study.folder / "said.txt", "w")  # noqa: SIM115 - as long as the process lives
-    return subprocess.Popen(
+    run = subprocess.Popen(
         command, cwd=study.run, stdout=words, stderr=subprocess.STDOUT, start_new_session=True
     )
+    STARTED.append(run)
+    return run
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on():
+    """End what a test that failed has left waiting for its jobs."""
+    yield
+    for run in STARTED:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+    STARTED.clear()
 
 
 def finish(study: Study, run: subprocess.Popen) -> None:
-    try:
-        code = run.wait(PATIENCE)
-    finally:
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)
-    assert code == 0, said(study)[-6000:]
+    assert run.wait(PATIENCE) == 0, said(study)[-6000:]
 
 
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
