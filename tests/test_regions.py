@@ -85,8 +85,8 @@ def place(request, tmp_path_factory):
         islands = MultiPolygon([ground - hole, box(east - 0.1, south, east, north)])
         outline = gpd.GeoSeries([islands], crs=4326).to_crs(config["grid"]["crs"])
         outline.to_file(study.run / config["area"]["polygon"])
-    for name, layer in config.get("layers", {}).items():
-        written(study.run / layer["path"], name, area)
+    for added, layer in config.get("layers", {}).items():
+        written(study.run / layer["path"], added, area)
     own = {"rain": {"gauges": "gauges.csv"}, "insitu": {"sites": "sites.csv"}}
     small = {key: SMALL[key] for key in ("samples", "model")}
     (study.run / "study.yaml").write_text(yaml.safe_dump(small | config | own))
