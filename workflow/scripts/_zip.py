@@ -27,6 +27,7 @@ PIECE = 1 << 20
 ENCRYPTED = 0x1 | 0x40 | 0x2000  # flag bits: encrypted, strongly encrypted, names encrypted
 # What else a zip may use can swell a few bytes to gigabytes in one step; no producer uses it.
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# zipfile itself raises NotImplementedError for an archive that asks for more than it can read.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 MEND = "Delete {} and fetch it again: like this it does not come from the producer."
 
